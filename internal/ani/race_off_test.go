@@ -1,0 +1,6 @@
+//go:build !race
+
+package ani
+
+// underRace: the race detector makes everything some ten times slower.
+const underRace = false
