@@ -1,0 +1,223 @@
+// Package cache answers the one question that the product exists for: who has
+// this number, and what are they waiting for?
+//
+// [Resolver.Lookup] reads the caller's number and then goes through three
+// tiers until one knows: memory (ristretto), disk (the store) and Zendesk
+// itself. Whatever a walk to Zendesk finds goes into the store first and is
+// read back from there, so that memory never holds what the disk does not.
+//
+// What can make such an answer wrong, and what is done against it:
+//
+//   - memory that is behind the disk: every entry is checked against
+//     generations, see generations.go;
+//   - a mirror that is not yet complete: absence in it proves nothing, so
+//     Zendesk is asked, or the answer says that it may be stale;
+//   - a search at Zendesk that matches by suffix: every hit is read by the same
+//     rules as the caller's number and compared, see walk.go;
+//   - a fault at Zendesk: it is never taken for an absence, nor remembered as one.
+//
+// A lookup has one deadline and answers by it, with what is known then. Many
+// lookups of one unknown number share one walk, which has a context of its own.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"aniproxy/internal/ani"
+	"aniproxy/internal/caller"
+	"aniproxy/internal/status"
+)
+
+// Store is what the resolver needs of the disk.
+type Store interface {
+	// Match reads who has a number, in one consistent state.
+	Match(e164 string, roles []string) (caller.Match, error)
+	// Streams is how far the mirror has come.
+	Streams() caller.Streams
+	// Apply writes what a walk found.
+	Apply(ctx context.Context, b caller.Batch) (caller.Change, error)
+}
+
+// Live is what the resolver asks Zendesk. Errors are *caller.UpstreamError.
+type Live interface {
+	// Search finds users whose profile phone ends in the digits; complete is
+	// false where there were more hits than a search may show.
+	Search(ctx context.Context, digits string) (hits []caller.UserUpdate, complete bool, err error)
+	// Identities reads up to 100 users with all their phone identities; those
+	// who are not there any more come back as gone.
+	Identities(ctx context.Context, ids []int64) ([]caller.UserUpdate, []caller.Gone, error)
+	// Tickets reads a user's tickets; complete is false where there are more
+	// than are read.
+	Tickets(ctx context.Context, userID int64) (Reading, error)
+}
+
+// Reading is what Zendesk says of one user's tickets.
+type Reading struct {
+	Tickets  []caller.TicketUpdate
+	Complete bool
+	Sent     time.Time // when the first page was asked for, by our clock
+}
+
+// Options are what a resolver is made of. All fields are required but Clock
+// and Rand.
+type Options struct {
+	Store   Store
+	Live    Live
+	Numbers *ani.Normalizer
+	Logger  *slog.Logger
+	Clock   func() time.Time // nil is time.Now
+
+	MemoryBytes   int64
+	Roles         []string      // who counts as a caller
+	NegativeTTL   time.Duration // how long "nobody" of a walk is believed
+	Timeout       time.Duration // a lookup's deadline
+	MaxConcurrent int64         // walks at the same time
+	MaxStale      time.Duration // past this age an answer says so
+}
+
+// Resolver answers lookups. All methods may be called from many goroutines.
+type Resolver struct {
+	o     Options
+	clock func() time.Time
+	log   *slog.Logger
+
+	memory      *memory
+	generations *generations
+	floor       atomic.Uint64 // entries from before it do not count: a purge
+
+	flights singleflight.Group
+	slots   *semaphore.Weighted // walks
+	readers *semaphore.Weighted // reads of the disk
+	breaker *gobreaker.CircuitBreaker[struct{}]
+
+	ctx     context.Context //nolint:containedctx // the walks' own: they outlive the lookup that began them
+	cancel  context.CancelFunc
+	closing sync.RWMutex
+	closed  bool
+	work    sync.WaitGroup
+
+	counts counts
+}
+
+// counts are what happened since the start.
+type counts struct {
+	memory, disk, live, negative, misses atomic.Uint64
+	walking                              atomic.Int64
+}
+
+// maxReaders bounds the reads of the disk that wait for a hung device; a read
+// that does not hang takes microseconds.
+const maxReaders = 256
+
+// New makes a resolver; Close ends it.
+func New(o Options) (*Resolver, error) {
+	m, err := newMemory(o.MemoryBytes)
+	if err != nil {
+		return nil, fmt.Errorf("memory cache: %w", err)
+	}
+	r := &Resolver{
+		o: o, clock: o.Clock, log: o.Logger, memory: m, generations: newGenerations(),
+		slots:   semaphore.NewWeighted(o.MaxConcurrent),
+		readers: semaphore.NewWeighted(maxReaders),
+		breaker: newBreaker(o.Logger),
+	}
+	if r.clock == nil {
+		r.clock = time.Now
+	}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	return r, nil
+}
+
+// Close ends the walks under way and waits for them. Lookups that come later
+// are answered from memory or as unavailable.
+func (r *Resolver) Close() {
+	r.closing.Lock()
+	r.closed = true
+	r.closing.Unlock()
+	r.cancel()
+	r.work.Wait()
+	r.memory.cache.Close()
+}
+
+// run does work that outlives the lookup that asked for it, unless the
+// resolver is closing.
+func (r *Resolver) run(work func()) bool {
+	r.closing.RLock()
+	defer r.closing.RUnlock()
+	if r.closed {
+		return false
+	}
+	r.work.Go(work)
+	return true
+}
+
+// Invalidate makes every entry that a change touches a miss. The store calls
+// it after each commit and before Apply returns.
+func (r *Resolver) Invalidate(c caller.Change) {
+	slots := make([]uint32, 0, len(c.Numbers)+len(c.People))
+	for _, n := range c.Numbers {
+		if number, ok := pack(n); ok {
+			slots = append(slots, slotOf(number))
+		}
+	}
+	for _, id := range c.People {
+		slots = append(slots, slotOf(personKey(id)))
+	}
+	r.generations.raise(slots)
+}
+
+// Purge forgets what is in memory; the disk keeps everything.
+func (r *Resolver) Purge() {
+	// Entries still on their way into memory have an older sequence.
+	r.generations.raise(nil)
+	r.floor.Store(r.generations.now())
+	r.memory.cache.Clear()
+}
+
+// Stats counts what the resolver did.
+func (r *Resolver) Stats() status.Cache {
+	return status.Cache{
+		MemoryHits: r.counts.memory.Load(), DiskHits: r.counts.disk.Load(), LiveHits: r.counts.live.Load(),
+		NegativeHits: r.counts.negative.Load(), Misses: r.counts.misses.Load(),
+		Entries: unsigned(r.memory.entries.Load()), Bytes: r.memory.bytes(),
+		Evictions: unsigned(r.memory.evictions.Load()), DroppedSets: unsigned(r.memory.dropped.Load()),
+		WalksInFlight: r.counts.walking.Load(),
+	}
+}
+
+func unsigned(n int64) uint64 { return uint64(max(0, n)) }
+
+// pack reads an E.164 number as an integer: 15 digits need 50 bits.
+func pack(e164 string) (uint64, bool) {
+	if len(e164) < 2 || e164[0] != '+' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(e164[1:], 10, 64)
+	return n, err == nil
+}
+
+// fault is why an upstream call failed, in the word of an answer's reason.
+func fault(err error) caller.Fault {
+	var up *caller.UpstreamError
+	switch {
+	case errors.As(err, &up):
+		return up.Fault
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return caller.FaultDeadline
+	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
+		return caller.FaultDown
+	default:
+		return caller.FaultInternal
+	}
+}

@@ -1,0 +1,500 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"aniproxy/internal/ani"
+	"aniproxy/internal/caller"
+	"aniproxy/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	numberA = "+15135557611"
+	numberB = "+442079460018"
+)
+
+// noon is the moment at which these tests begin.
+var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// zendesk is an upstream that says what a test tells it, and counts.
+type zendesk struct {
+	mu       sync.Mutex
+	clock    func() time.Time
+	people   map[int64]caller.UserUpdate
+	tickets  map[int64][]caller.TicketUpdate // by requester
+	err      error
+	partial  bool          // searches have more hits than they show
+	hold     chan struct{} // where not nil, searches wait until it is closed
+	searches int
+	during   func() // runs in the middle of a walk
+}
+
+func (z *zendesk) Search(ctx context.Context, digits string) ([]caller.UserUpdate, bool, error) {
+	z.mu.Lock()
+	z.searches++
+	hold, err, partial, during := z.hold, z.err, z.partial, z.during
+	z.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	var hits []caller.UserUpdate
+	for _, u := range z.people {
+		// As Zendesk's: by what the profile's text ends in, without its identities.
+		if n := len(u.User.Phone); n >= 7 && digits[len(digits)-7:] == u.User.Phone[n-7:] {
+			u.Identities = nil
+			hits = append(hits, z.now(u))
+		}
+	}
+	if during != nil {
+		during()
+	}
+	return hits, !partial, nil
+}
+
+func (z *zendesk) Identities(_ context.Context, ids []int64) (users []caller.UserUpdate, gone []caller.Gone, err error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, id := range ids {
+		u, ok := z.people[id]
+		if !ok {
+			gone = append(gone, caller.Gone{Stream: caller.Users, ID: id, Sent: z.clock().UnixNano()})
+			continue
+		}
+		if u.Identities == nil {
+			u.Identities = &caller.Identities{}
+		}
+		u = z.now(u)
+		u.Identities.Sent = u.Version.Sent
+		users = append(users, u)
+	}
+	return users, gone, z.err
+}
+
+func (z *zendesk) Tickets(_ context.Context, id int64) (Reading, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return Reading{Tickets: z.tickets[id], Complete: true, Sent: z.clock()}, z.err
+}
+
+func (z *zendesk) now(u caller.UserUpdate) caller.UserUpdate {
+	u.Version.Sent, u.AsOf = z.clock().UnixNano(), z.clock()
+	return u
+}
+
+func (z *zendesk) set(change func()) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	change()
+}
+
+func (z *zendesk) searched() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.searches
+}
+
+// bench is a resolver on a real store, with the scripted upstream.
+type bench struct {
+	*Resolver
+	t     *testing.T
+	store *store.Store
+	live  *zendesk
+	mu    sync.Mutex
+	now   time.Time
+}
+
+func (b *bench) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
+}
+
+func setUp(t *testing.T, change ...func(*Options)) *bench {
+	t.Helper()
+	b := &bench{t: t, now: noon}
+	numbers, err := ani.New("US")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.live = &zendesk{clock: b.clock, people: map[int64]caller.UserUpdate{}, tickets: map[int64][]caller.TicketUpdate{}}
+	log := slog.New(slog.DiscardHandler)
+	b.store, err = store.Open(store.Options{
+		Path: filepath.Join(t.TempDir(), "a.db"), Logger: log, Clock: b.clock, KeepResolved: 168 * time.Hour,
+		Key: numbers.Key, KeyRules: "1", NoSync: true,
+		OnCommit: func(c caller.Change) { b.Invalidate(c) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{
+		Store: b.store, Live: b.live, Numbers: numbers, Logger: log, Clock: b.clock,
+		MemoryBytes: 8 << 20, Roles: []string{"end-user"}, NegativeTTL: 2 * time.Minute,
+		Timeout: 1500 * time.Millisecond, MaxConcurrent: 16, MaxStale: 5 * time.Minute,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	if b.Resolver, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Close()
+		if err := b.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// filled says that both streams were read to their end just now.
+func (b *bench) filled() {
+	b.t.Helper()
+	for _, s := range []caller.Stream{caller.Users, caller.Tickets} {
+		b.apply(caller.Batch{Position: &caller.Position{Stream: s, Complete: true, Watermark: b.clock()}})
+	}
+}
+
+func (b *bench) apply(batch caller.Batch) {
+	b.t.Helper()
+	if _, err := b.store.Apply(b.t.Context(), batch); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// mirrored puts people into the mirror as an export would.
+func (b *bench) mirrored(users ...caller.UserUpdate) {
+	b.t.Helper()
+	for i := range users {
+		users[i].Version.Sent, users[i].AsOf = b.clock().UnixNano(), b.clock()
+	}
+	b.apply(caller.Batch{Users: users})
+}
+
+func (b *bench) ask(number string) caller.Answer {
+	b.t.Helper()
+	return b.Lookup(b.t.Context(), caller.Query{ANI: number})
+}
+
+// expect holds an answer against what it should say.
+func (b *bench) expect(what string, a caller.Answer, o caller.Outcome, from caller.Source, people ...string) {
+	b.t.Helper()
+	var names []string
+	for _, c := range a.Callers {
+		names = append(names, c.User.Name)
+	}
+	if a.Outcome != o || a.Source != from || !slices.Equal(names, people) {
+		b.t.Errorf("%s: %s from %s of %v (%s), want %s from %s of %v", what, a.Outcome, a.Source, names, a.Reason, o, from, people)
+	}
+}
+
+func person(id int64, name, phone string) caller.UserUpdate {
+	return caller.UserUpdate{
+		User:    caller.User{ID: id, Name: name, Phone: phone, Role: "end-user", Active: true, UpdatedAt: noon.Unix()},
+		Number:  phone,
+		Version: caller.Version{Updated: noon.Unix(), Sent: noon.UnixNano()},
+		AsOf:    noon,
+	}
+}
+
+func withIdentity(u caller.UserUpdate, numbers ...string) caller.UserUpdate {
+	u.Identities = &caller.Identities{Phones: numbers, Numbers: numbers, Sent: noon.UnixNano()}
+	return u
+}
+
+func openTicket(id, requester int64) caller.TicketUpdate {
+	return caller.TicketUpdate{
+		Ticket:  caller.Ticket{ID: id, RequesterID: requester, Status: "open", CreatedAt: noon.Unix() + id, UpdatedAt: noon.Unix()},
+		Version: caller.Version{Updated: noon.Unix(), Sent: noon.UnixNano()},
+		AsOf:    noon,
+	}
+}
+
+var errDown = &caller.UpstreamError{Fault: caller.FaultDown, Err: errors.New("connection refused")}
+
+func TestMirroredCallerComesFromDiskAndThenFromMemory(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.mirrored(person(1, "Ann", numberA))
+	b.apply(caller.Batch{Tickets: []caller.TicketUpdate{openTicket(7, 1)}})
+	b.expect("first", b.ask("(513) 555-7611"), caller.Found, caller.FromDisk, "Ann")
+	b.memory.cache.Wait()
+	a := b.ask("+1 513 555 7611")
+	b.expect("second", a, caller.Found, caller.FromMemory, "Ann")
+	b.expect("as a canonical number", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
+	if len(a.Callers[0].Open) != 1 || a.Callers[0].Open[0].ID != 7 {
+		t.Errorf("open tickets %v, want ticket 7", a.Callers[0].Open)
+	}
+	if n := b.live.searched(); n != 0 {
+		t.Errorf("%d searches at Zendesk for a caller whom the mirror knows", n)
+	}
+}
+
+func TestUnknownNumberIsAskedLiveAndThenKept(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.people[1] = person(1, "Ann", numberA)
+	b.live.tickets[1] = []caller.TicketUpdate{openTicket(7, 1)}
+	b.expect("first", b.ask(numberA), caller.Found, caller.FromLive, "Ann")
+	b.expect("second", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
+	b.Purge()
+	b.live.set(func() { b.live.err = errDown })
+	a := b.ask(numberA)
+	b.expect("after a purge, Zendesk down", a, caller.Found, caller.FromDisk, "Ann")
+	if len(a.Callers[0].Open) != 1 {
+		t.Errorf("open tickets %v, want one", a.Callers[0].Open)
+	}
+}
+
+func TestNobodyIsRememberedForAWhile(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.expect("first", b.ask(numberA), caller.NotFound, caller.FromLive)
+	b.expect("second", b.ask(numberA), caller.NotFound, caller.FromMemory)
+	b.pass(90 * time.Second)
+	if a := b.ask(numberA); a.Age != 90*time.Second {
+		t.Errorf("age %v, want 90s since the walk", a.Age)
+	}
+	b.pass(31 * time.Second)
+	b.expect("past negative_ttl", b.ask(numberA), caller.NotFound, caller.FromLive)
+	b.mirrored(person(1, "Ann", numberA))
+	b.expect("as soon as an export brings somebody", b.ask(numberA), caller.Found, caller.FromDisk, "Ann")
+	s := b.Stats()
+	if s.NegativeHits != 2 || s.Misses != 2 || s.DiskHits != 1 {
+		t.Errorf("counted %+v, want 2 negative hits, 2 misses, 1 disk hit", s)
+	}
+}
+
+func TestFaultIsNoAbsence(t *testing.T) {
+	for f, why := range map[caller.Fault]string{
+		caller.FaultDown: "zendesk_unavailable", caller.FaultRateLimited: "rate_limited", caller.FaultMalformed: "zendesk_malformed",
+	} {
+		b := setUp(t)
+		b.filled()
+		b.live.err = &caller.UpstreamError{Fault: f, Err: errors.New("x")}
+		a := b.ask(numberA)
+		b.expect(why, a, caller.Unavailable, caller.FromNowhere)
+		if a.Reason != why || !a.Stale {
+			t.Errorf("reason %q, stale %v; want %q, true", a.Reason, a.Stale, why)
+		}
+		b.live.set(func() { b.live.err, b.live.people[1] = nil, person(1, "Ann", numberA) })
+		b.expect("the next lookup", b.ask(numberA), caller.Found, caller.FromLive, "Ann")
+	}
+}
+
+func TestNothingIsAskedForWhatIsNoNumber(t *testing.T) {
+	b := setUp(t)
+	for text, o := range map[string]caller.Outcome{
+		"anonymous": caller.Anonymous, "": caller.Anonymous, "911": caller.ShortCode, "role:admin": caller.Invalid, "*": caller.Invalid,
+	} {
+		b.expect(fmt.Sprintf("%q", text), b.ask(text), o, caller.FromNowhere)
+	}
+	if n := b.live.searched(); n != 0 {
+		t.Errorf("%d searches at Zendesk", n)
+	}
+}
+
+func TestSharedNumberIsAmbiguousEvenByAnIdentity(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.mirrored(person(1, "Ann", numberA), withIdentity(person(2, "Bob", ""), numberA))
+	b.expect("from the mirror", b.ask(numberA), caller.Ambiguous, caller.FromDisk, "Ann", "Bob")
+}
+
+func TestMirrorAndWalkAreJoinedBeforeTheyAreCounted(t *testing.T) {
+	b := setUp(t) // not filled: the mirror alone proves nothing
+	b.mirrored(withIdentity(person(2, "Bob", ""), numberA))
+	b.live.people[1] = person(1, "Ann", numberA)
+	b.live.people[2] = withIdentity(person(2, "Bob", ""), numberA)
+	b.expect("one known to each", b.ask(numberA), caller.Ambiguous, caller.FromLive, "Ann", "Bob")
+}
+
+func TestSearchHitIsNotBelieved(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.people[1] = person(1, "Other country, same digits", "+495135557611")
+	b.live.people[2] = withIdentity(person(2, "Same digits, and the number as identity", "+525135557611"), numberA)
+	b.expect("suffix hits", b.ask(numberA), caller.Found, caller.FromLive, "Same digits, and the number as identity")
+	b.live.set(func() { b.live.partial = true })
+	a := b.ask(numberB)
+	b.expect("more hits than are shown", a, caller.Unavailable, caller.FromNowhere)
+	if a.Reason != "too_many_hits" {
+		t.Errorf("reason %q, want too_many_hits", a.Reason)
+	}
+}
+
+func TestBeforeTheFirstEndOfAStreamAbsenceProvesNothing(t *testing.T) {
+	b := setUp(t)
+	b.mirrored(person(1, "Ann", numberA))
+	b.live.err = errDown
+	a := b.ask(numberA)
+	b.expect("known, Zendesk down", a, caller.Found, caller.FromDisk, "Ann")
+	if !a.Stale {
+		t.Error("not stale, though others may share the number")
+	}
+	b.live.set(func() {
+		b.live.err = nil
+		b.live.people[1] = person(1, "Ann", numberA)
+		b.live.tickets[1] = []caller.TicketUpdate{openTicket(7, 1)}
+	})
+	a = b.ask(numberA)
+	b.expect("known, and asked live", a, caller.Found, caller.FromLive, "Ann")
+	if a.Stale || len(a.Callers[0].Open) != 1 {
+		t.Errorf("stale %v with %d tickets, want fresh with 1", a.Stale, len(a.Callers[0].Open))
+	}
+	b.expect("and then remembered", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
+}
+
+func TestAgeAndStale(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.mirrored(person(1, "Ann", numberA))
+	b.ask(numberA)
+	b.memory.cache.Wait()
+	b.pass(4 * time.Minute)
+	if a := b.ask(numberA); a.Age != 4*time.Minute || a.Stale || a.Source != caller.FromMemory {
+		t.Errorf("age %v, stale %v from %s; want 4m, false, memory", a.Age, a.Stale, a.Source)
+	}
+	b.apply(caller.Batch{Position: &caller.Position{Stream: caller.Users, Complete: true, Watermark: b.clock()}})
+	b.pass(2 * time.Minute)
+	if a := b.ask(numberA); a.Age != 6*time.Minute || !a.Stale {
+		t.Errorf("age %v, stale %v; want the older part's 6m, true", a.Age, a.Stale)
+	}
+	b.filled()
+	if a := b.ask(numberA); a.Age != 0 || a.Stale {
+		t.Errorf("age %v, stale %v right after an end of both streams; want 0, false", a.Age, a.Stale)
+	}
+	b.pass(-time.Hour)
+	if a := b.ask(numberA); a.Age != 0 {
+		t.Errorf("age %v with the clock set back, want 0", a.Age)
+	}
+}
+
+func TestFreshAsksFirstAndFallsBack(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.mirrored(person(1, "Ann", numberA))
+	b.ask(numberA)
+	moved := person(1, "Anna", numberA)
+	moved.Version.Updated++
+	b.live.people[1] = moved
+	fresh := caller.Query{ANI: numberA, Fresh: true}
+	b.expect("fresh", b.Lookup(t.Context(), fresh), caller.Found, caller.FromLive, "Anna")
+	b.live.set(func() { b.live.err = errDown })
+	b.expect("fresh, Zendesk down", b.Lookup(t.Context(), fresh), caller.Found, caller.FromDisk, "Anna")
+	b.live.set(func() { b.live.err = nil; delete(b.live.people, 1) })
+	b.pass(time.Second)
+	b.expect("fresh, the person gone", b.Lookup(t.Context(), fresh), caller.NotFound, caller.FromLive)
+	b.expect("and gone for everyone", b.ask(numberA), caller.NotFound, caller.FromMemory)
+}
+
+func TestBudgetIsTheBeginnersAndNobodyElses(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.people[1] = person(1, "Ann", numberA)
+	spent := caller.Query{ANI: numberA, AllowLive: func() bool { return false }}
+	a := b.Lookup(t.Context(), spent)
+	b.expect("budget spent", a, caller.Unavailable, caller.FromNowhere)
+	if a.Reason != "live_budget" {
+		t.Errorf("reason %q, want live_budget", a.Reason)
+	}
+	b.expect("another client", b.ask(numberA), caller.Found, caller.FromLive, "Ann")
+	b.expect("what is known costs nothing", b.Lookup(t.Context(), spent), caller.Found, caller.FromMemory, "Ann")
+}
+
+func TestLiveAnswerIsGivenThoughItCannotBeKept(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.people[1] = person(1, "Ann", numberA)
+	b.live.tickets[1] = []caller.TicketUpdate{openTicket(7, 1), openTicket(9, 1)}
+	b.o.Store = failing{b.store}
+	a := b.ask(numberA)
+	b.expect("first", a, caller.Found, caller.FromLive, "Ann")
+	if len(a.Callers[0].Open) != 2 || a.Callers[0].Open[0].ID != 9 {
+		t.Errorf("open tickets %v, want 9 and 7", a.Callers[0].Open)
+	}
+	b.expect("not remembered", b.ask(numberA), caller.Found, caller.FromLive, "Ann")
+}
+
+// failing is a store whose disk is full.
+type failing struct{ *store.Store }
+
+func (failing) Apply(context.Context, caller.Batch) (caller.Change, error) {
+	return caller.Change{}, errors.New("no space left on device")
+}
+
+// A live "nobody" that was on its way while an export brought somebody must
+// not be answered, let alone remembered.
+func TestNobodyReadsTheStoreAgain(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.during = func() {
+		u := person(1, "Ann", numberA)
+		if _, err := b.store.Apply(context.Background(), caller.Batch{Users: []caller.UserUpdate{u}}); err != nil {
+			t.Error(err)
+		}
+	}
+	b.expect("somebody came in the middle of the walk", b.ask(numberA), caller.Found, caller.FromLive, "Ann")
+	b.expect("remembered", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
+}
+
+func TestPurgeForgetsMemoryOnly(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.mirrored(person(1, "Ann", numberA))
+	b.ask(numberA)
+	b.memory.cache.Wait()
+	b.Purge()
+	b.expect("after a purge", b.ask(numberA), caller.Found, caller.FromDisk, "Ann")
+	b.memory.cache.Wait()
+	b.expect("and again", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
+	if s := b.Stats(); s.Entries != 1 {
+		t.Errorf("%d entries, want 1", s.Entries)
+	}
+}
+
+func TestAssigneesNameReachesTheAnswer(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	agent := person(9, "Gwen", "")
+	agent.User.Role = "agent"
+	assigned := openTicket(7, 1)
+	assigned.Ticket.AssigneeID = 9
+	b.mirrored(person(1, "Ann", numberA), agent)
+	b.apply(caller.Batch{Tickets: []caller.TicketUpdate{assigned}})
+	b.ask(numberA)
+	b.memory.cache.Wait()
+	agent.User.Name = "Gwendolyn"
+	agent.Version.Updated++
+	b.mirrored(agent)
+	a := b.ask(numberA)
+	if p, ok := a.Callers[0].Assignee(9); !ok || p.Name != "Gwendolyn" {
+		t.Errorf("assignee %q (known: %v), want Gwendolyn", p.Name, ok)
+	}
+}
