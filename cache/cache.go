@@ -30,7 +30,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
@@ -59,14 +58,7 @@ type Live interface {
 	Identities(ctx context.Context, ids []int64) ([]caller.UserUpdate, []caller.Gone, error)
 	// Tickets reads a user's tickets; complete is false where there are more
 	// than are read.
-	Tickets(ctx context.Context, userID int64) (Reading, error)
-}
-
-// Reading is what Zendesk says of one user's tickets.
-type Reading struct {
-	Tickets  []caller.TicketUpdate
-	Complete bool
-	Sent     time.Time // when the first page was asked for, by our clock
+	Tickets(ctx context.Context, userID int64) (caller.Reading, error)
 }
 
 // Options are what a resolver is made of. All fields are required but Clock
@@ -99,7 +91,6 @@ type Resolver struct {
 	flights singleflight.Group
 	slots   *semaphore.Weighted // walks
 	readers *semaphore.Weighted // reads of the disk
-	breaker *gobreaker.CircuitBreaker[struct{}]
 
 	ctx     context.Context //nolint:containedctx // the walks' own: they outlive the lookup that began them
 	cancel  context.CancelFunc
@@ -130,7 +121,6 @@ func New(o Options) (*Resolver, error) {
 		o: o, clock: o.Clock, log: o.Logger, memory: m, generations: newGenerations(),
 		slots:   semaphore.NewWeighted(o.MaxConcurrent),
 		readers: semaphore.NewWeighted(maxReaders),
-		breaker: newBreaker(o.Logger),
 	}
 	if r.clock == nil {
 		r.clock = time.Now
@@ -215,8 +205,6 @@ func fault(err error) caller.Fault {
 		return up.Fault
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return caller.FaultDeadline
-	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
-		return caller.FaultDown
 	default:
 		return caller.FaultInternal
 	}

@@ -91,10 +91,10 @@ func (z *zendesk) Identities(_ context.Context, ids []int64) (users []caller.Use
 	return users, gone, z.err
 }
 
-func (z *zendesk) Tickets(_ context.Context, id int64) (Reading, error) {
+func (z *zendesk) Tickets(_ context.Context, id int64) (caller.Reading, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return Reading{Tickets: z.tickets[id], Complete: true, Sent: z.clock()}, z.err
+	return caller.Reading{Tickets: z.tickets[id], Complete: true, Sent: z.clock()}, z.err
 }
 
 func (z *zendesk) now(u caller.UserUpdate) caller.UserUpdate {

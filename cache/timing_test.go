@@ -80,27 +80,6 @@ func TestWhoLeavesTakesOnlyThemselvesAway(t *testing.T) {
 	})
 }
 
-func TestBreakerKeepsCallersFromWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t)
-		b.filled()
-		b.live.hold = make(chan struct{}) // hangs until the walk's own limit
-		for i := range 5 {
-			b.ask(fmt.Sprintf("+1513555760%d", i))
-		}
-		<-time.After(walkLimit)
-		synctest.Wait()
-		began := time.Now()
-		a := b.ask("+15135557609")
-		if took := time.Since(began); took != 0 || a.Outcome != caller.Unavailable {
-			t.Errorf("%s after %v, want unavailable at once", a.Outcome, took)
-		}
-		close(b.live.hold)
-		<-time.After(3 * time.Second)
-		b.expect("once Zendesk is back", b.ask("+15135557608"), caller.NotFound, caller.FromLive)
-	})
-}
-
 // Nothing that was replaced before a lookup began may be seen by it: writers
 // change a person's name and number, and write down which name was committed
 // last; readers note that before they ask.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
-
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
 )
@@ -33,29 +31,6 @@ const (
 	// when the caller has keyed one in.
 	maxTicketWalks = 10
 )
-
-// newBreaker keeps lookups from waiting for a Zendesk that does not answer:
-// after five failures in a row nobody waits for three seconds, and then three
-// probes at the most find out.
-func newBreaker(log *slog.Logger) *gobreaker.CircuitBreaker[struct{}] {
-	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:        "live",
-		MaxRequests: 3,
-		Timeout:     3 * time.Second,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 5 },
-		IsSuccessful: func(err error) bool {
-			switch fault(err) {
-			case caller.FaultDown, caller.FaultDeadline, caller.FaultMalformed:
-				return false
-			default: // Zendesk answered, or was not asked
-				return true
-			}
-		},
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			log.Warn("live lookups", slog.String("were", from.String()), slog.String("are", to.String()))
-		},
-	})
-}
 
 // walk asks Zendesk who has the number. Lookups that miss on one number at the
 // same time share one walk: the first begins it and pays for it from its
@@ -138,11 +113,7 @@ func (r *Resolver) walkOnce(k key) (e *entry, err error) {
 	defer r.slots.Release(1)
 	r.counts.walking.Add(1)
 	defer r.counts.walking.Add(-1)
-	_, err = r.breaker.Execute(func() (struct{}, error) {
-		e, err = r.ask(ctx, k)
-		return struct{}{}, err
-	})
-	return e, err
+	return r.ask(ctx, k)
 }
 
 // found is what a walk has learnt.

@@ -74,8 +74,9 @@ const (
 	FaultUnchecked   Fault = "too_many_hits" // a search that could not be checked to its end
 	FaultNotFound    Fault = "not_found"     // Zendesk says the object is not there
 	FaultMalformed   Fault = "zendesk_malformed"
-	FaultBudget      Fault = "live_budget" // the client has spent its share of live lookups
-	FaultInternal    Fault = "internal"    // ours, not Zendesk's
+	FaultRejected    Fault = "zendesk_rejected" // Zendesk understood the question and refused it
+	FaultBudget      Fault = "live_budget"      // the client has spent its share of live lookups
+	FaultInternal    Fault = "internal"         // ours, not Zendesk's
 )
 
 // UpstreamError is a call to Zendesk that brought no answer.
