@@ -1,0 +1,134 @@
+package caller
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func openTicket(id, created, updated int64) Ticket {
+	return Ticket{ID: id, Status: "open", CreatedAt: created, UpdatedAt: updated}
+}
+
+func person(id int64, open ...Ticket) Caller {
+	return Caller{User: User{ID: id}, Open: open, OpenCount: len(open)}
+}
+
+func TestChoose(t *testing.T) {
+	solved := Ticket{ID: 90, Status: "solved", CreatedAt: 99}
+	one := person(1, openTicket(11, 10, 80), openTicket(12, 30, 60), openTicket(13, 20, 70), openTicket(14, 5, 90))
+	two := person(2, openTicket(21, 40, 40), solved)
+	type chosen struct {
+		Outcome    Outcome
+		Reason     string
+		User       int64
+		Tickets    []int64
+		Unresolved int
+	}
+	withheld := chosen{Outcome: Ambiguous, Reason: "shared"}
+	tests := []struct {
+		name     string
+		policy   TicketPolicy
+		answer   Answer
+		ticketID int64
+		want     chosen
+	}{
+		{
+			name:   "the latest by creation, unless told otherwise",
+			answer: Answer{Outcome: Found, Callers: []Caller{one}},
+			want:   chosen{Outcome: Found, User: 1, Tickets: []int64{12, 13, 11}, Unresolved: 4},
+		},
+		{
+			name:   "the latest by update",
+			policy: TicketPolicy{Order: ByUpdated},
+			answer: Answer{Outcome: Found, Callers: []Caller{one}},
+			want:   chosen{Outcome: Found, User: 1, Tickets: []int64{14, 11, 13}, Unresolved: 4},
+		},
+		{
+			name: "of two in the same second the one made later",
+			answer: Answer{Outcome: Found, Callers: []Caller{
+				person(1, openTicket(5, 7, 7), openTicket(9, 7, 7), openTicket(6, 7, 7)),
+			}},
+			want: chosen{Outcome: Found, User: 1, Tickets: []int64{9, 6, 5}, Unresolved: 3},
+		},
+		{
+			name:     "the ticket keyed in, then the latest of the others",
+			answer:   Answer{Outcome: Found, Callers: []Caller{one}},
+			ticketID: 13,
+			want:     chosen{Outcome: Found, User: 1, Tickets: []int64{13, 12, 11}, Unresolved: 4},
+		},
+		{
+			name:     "a ticket of somebody else is as none",
+			answer:   Answer{Outcome: Found, Callers: []Caller{one}},
+			ticketID: 21,
+			want:     chosen{Outcome: Found, User: 1, Tickets: []int64{12, 13, 11}, Unresolved: 4},
+		},
+		{
+			name:   "nobody among several",
+			answer: Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			want:   withheld,
+		},
+		{
+			name:     "a ticket settles who of several it is",
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			ticketID: 21,
+			want:     chosen{Outcome: Found, Reason: ReasonTicket, User: 2, Tickets: []int64{21}, Unresolved: 2},
+		},
+		{
+			name:     "a wrong ticket settles nothing",
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			ticketID: 99,
+			want:     withheld,
+		},
+		{
+			name:     "nor does a solved one",
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			ticketID: 90,
+			want:     withheld,
+		},
+		{
+			name:     "nor does nothing",
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{person(1, openTicket(0, 1, 1))}},
+			ticketID: 0,
+			want:     withheld,
+		},
+		{
+			name:   "a solved ticket is never the latest",
+			answer: Answer{Outcome: Found, Callers: []Caller{two}},
+			want:   chosen{Outcome: Found, User: 2, Tickets: []int64{21}, Unresolved: 2},
+		},
+		{
+			name:   "somebody without tickets",
+			answer: Answer{Outcome: Found, Callers: []Caller{person(3)}},
+			want:   chosen{Outcome: Found, User: 3},
+		},
+		{
+			name:     "nobody, whatever was keyed in",
+			answer:   Answer{Outcome: NotFound, Reason: "none", Callers: []Caller{one}},
+			ticketID: 11,
+			want:     chosen{Outcome: NotFound, Reason: "none"},
+		},
+		{
+			name:   "found without a person is no claim",
+			answer: Answer{Outcome: Found},
+			want:   chosen{Outcome: Unavailable, Reason: "internal"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := tt.policy.Choose(tt.answer, tt.ticketID)
+			got := chosen{Outcome: c.Outcome, Reason: c.Reason, Unresolved: c.Unresolved}
+			if c.Caller != nil {
+				got.User = c.Caller.User.ID
+			}
+			for _, ticket := range c.Tickets {
+				if ticket != nil {
+					got.Tickets = append(got.Tickets, ticket.ID)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("Choose (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
