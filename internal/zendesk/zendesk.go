@@ -1,0 +1,234 @@
+// Package zendesk is the HTTP client for Zendesk and the types that travel on
+// its wire. It knows nothing of what they are for.
+//
+// The story of a call: an endpoint method (export.go, users.go, tickets.go)
+// describes it as a [call]; do (call.go) takes it through the breaker, the
+// credentials (token.go) and the rate budget (budget.go), sends it to the one
+// configured origin, reads a bounded body (body.go), turns whatever went wrong
+// into one [Error] (errors.go, refusal.go) and decides once whether another
+// attempt is right. The answer is decoded tolerantly (wire.go, decode.go):
+// nulls and unknown fields are expected, a wrong type is not.
+//
+// What holds for every call:
+//
+//   - It goes to the configured scheme, host and port. Redirects are not
+//     followed, and cursors travel as values, never as a URL of an answer.
+//   - A write is sent again only where its first attempt certainly did
+//     nothing; else the error says that the outcome is unknown.
+//   - A [Share] of the rate budget pays for it, so that nobody starves anybody.
+//   - No number, name or text of a customer is in an error's text or a log line.
+package zendesk
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"aniproxy/internal/status"
+)
+
+// DefaultRatePerMinute is the account budget where none is configured: the
+// limit of the plans that most accounts have.
+const DefaultRatePerMinute = 400
+
+// Config is what a client is made of. Either the OAuth client's two values or
+// e-mail and API token are set; with both, OAuth is used.
+type Config struct {
+	// BaseURL is the origin that all calls go to, with an optional base path.
+	// https, or http on a loopback host.
+	BaseURL string
+
+	ClientID, ClientSecret string // OAuth client credentials
+	Email, APIToken        string // Basic; ends in 2027
+
+	// RatePerMinute is the share of the account's budget that is ours; 0 is
+	// DefaultRatePerMinute.
+	RatePerMinute int
+
+	// Transport sends the requests; nil is one of our own.
+	Transport http.RoundTripper
+	// Clock is the time of day, nil time.Now. Waiting is done by the
+	// runtime's timers whatever Clock says.
+	Clock func() time.Time
+	// Rand gives jitter in [0,1) and is called from several goroutines; nil
+	// is math/rand/v2.
+	Rand      func() float64
+	Logger    *slog.Logger // nil logs nothing
+	UserAgent string
+}
+
+// Client asks Zendesk on behalf of one [Share]. It is safe for concurrent use.
+type Client struct {
+	*core
+	share Share
+}
+
+// core is what the views of a client have in common.
+type core struct {
+	base      *url.URL // scheme, host and path, nothing else
+	transport http.RoundTripper
+	own       *http.Transport // the transport where it is ours, to close
+	now       func() time.Time
+	rand      func() float64
+	log       *slog.Logger
+	userAgent string
+	access    credentials
+	budget    *budget
+	breaker   *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	requests, faults atomic.Uint64
+}
+
+// New makes a client for the share Background; As gives the others. It sends
+// nothing. Close ends it.
+func New(cfg Config) (*Client, error) {
+	base, err := parseBase(cfg.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	c := &core{base: base, transport: cfg.Transport, now: cfg.Clock, rand: cfg.Rand, log: cfg.Logger, userAgent: cfg.UserAgent}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.rand == nil {
+		c.rand = rand.Float64
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.transport == nil {
+		c.own = newTransport()
+		c.transport = c.own
+	}
+	switch {
+	case cfg.RatePerMinute == 0:
+		cfg.RatePerMinute = DefaultRatePerMinute
+	case cfg.RatePerMinute < 0:
+		return nil, errors.New("zendesk: rate per minute must not be negative")
+	}
+	c.budget = newBudget(cfg.RatePerMinute, c.now)
+	c.breaker = newBreaker(c.log)
+	switch {
+	case cfg.ClientID != "" && cfg.ClientSecret != "":
+		c.access = newTokens(c, cfg.ClientID, cfg.ClientSecret)
+	case cfg.Email != "" && cfg.APIToken != "":
+		c.access = newBasic(cfg.Email, cfg.APIToken)
+	default:
+		return nil, errors.New("zendesk: neither OAuth client credentials nor e-mail and API token are set")
+	}
+	return &Client{core: c}, nil
+}
+
+// As is a view of the client whose calls another share pays for. Everything
+// else is the same client: budget, token, connections, counters.
+func (c *Client) As(s Share) *Client { return &Client{core: c.core, share: s} }
+
+// Close waits for a token that is being fetched, having cancelled it, and
+// closes idle connections of a transport of our own. No token is fetched after it.
+func (c *Client) Close() {
+	c.access.close()
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
+
+// Stats counts since the start: every HTTP request sent, and of them those
+// that brought no usable answer, callers who left not counted.
+func (c *Client) Stats() status.Zendesk {
+	return status.Zendesk{
+		Requests:      c.requests.Load(),
+		Errors:        c.faults.Load(),
+		RateRemaining: c.budget.remaining(),
+	}
+}
+
+// newTransport keeps connections alive and bounds what a peer can make us
+// hold or wait for; the time of a whole attempt is bounded by its context.
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    5 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    32, // twice the default number of live walks
+		MaxConnsPerHost:        64,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true, // we ask for gzip ourselves and bound what comes out
+	}
+}
+
+// BaseURL is the origin of an account with this subdomain. It refuses all but
+// letters, digits and inner hyphens, 63 at most: a subdomain that is more than
+// a label would send the credentials elsewhere.
+func BaseURL(subdomain string) (string, error) {
+	if ok, _ := regexp.MatchString(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`, subdomain); !ok {
+		return "", errors.New("zendesk: a subdomain is letters, digits and inner hyphens, without .zendesk.com")
+	}
+	return "https://" + strings.ToLower(subdomain) + ".zendesk.com", nil
+}
+
+// parseBase refuses everything that could lead credentials astray or hide in
+// a URL; the texts do not repeat it, for it may hold a password.
+func parseBase(raw string) (*url.URL, error) {
+	if strings.ContainsAny(raw, "?#@\\%") {
+		return nil, errors.New("zendesk: a base URL has no user, query, fragment or escapes")
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errors.New("zendesk: the base URL cannot be read")
+	}
+	host := u.Hostname()
+	plain, _ := regexp.MatchString(`^([a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`, u.Host)
+	switch {
+	case u.Opaque != "" || host == "" || !plain || strings.Contains(host, ".."):
+		return nil, errors.New("zendesk: the base URL names no host")
+	case u.Scheme == "http" && !loopback(host):
+		return nil, errors.New("zendesk: plain http is for loopback hosts only")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("zendesk: the base URL's scheme is not https")
+	}
+	base := strings.TrimSuffix(u.Path, "/")
+	if base != "" && path.Clean(base) != base {
+		return nil, errors.New("zendesk: the base URL's path is not plain")
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: base}, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
+}
+
+// newRequest builds the one kind of request there is: to the base, below its
+// path. The context is the attempt's.
+func (c *core) newRequest(ctx context.Context, k *call) *http.Request {
+	u := *c.base
+	u.Path += k.path
+	u.RawQuery = k.query.Encode()
+	r := &http.Request{Method: k.method, URL: &u, Host: u.Host, Header: http.Header{}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	k.setBody(r)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Accept-Encoding", "gzip")
+	if c.userAgent != "" {
+		r.Header.Set("User-Agent", c.userAgent)
+	}
+	return r.WithContext(ctx)
+}
