@@ -56,7 +56,7 @@ func (t *transaction) bucket(name []byte) *bolt.Bucket { return t.tx.Bucket(name
 func (t *transaction) apply(b *caller.Batch) error {
 	t.urgent = b.Urgent
 	for i := range b.Users {
-		if err := t.applyUser(&b.Users[i]); err != nil {
+		if err := t.applyUser(&b.Users[i], b.Reread); err != nil {
 			return err
 		}
 	}

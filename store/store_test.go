@@ -272,6 +272,18 @@ func TestIdentitiesHaveTheirOwnReadTime(t *testing.T) {
 	equal(t, "a reading from before the change does not settle it", s.Size().IdentitiesDue, int64(1))
 }
 
+func TestRereadMakesEveryoneDue(t *testing.T) {
+	s := open(t)
+	known := identities(user(1, "Ann", numberA, 10), 20, numberB)
+	apply(t, s, caller.Batch{Users: []caller.UserUpdate{known}})
+	c := apply(t, s, caller.Batch{Users: []caller.UserUpdate{user(1, "Ann", numberA, 10)}, Reread: true})
+	equal(t, "identities due", s.Size().IdentitiesDue, int64(1))
+	equal(t, "until then the known ones count", names(t, s, numberB), []string{"Ann"})
+	equal(t, "no answer differs by it", c.Numbers, []string(nil))
+	apply(t, s, caller.Batch{Users: []caller.UserUpdate{known, deleted(user(2, "Bob", "", 10))}, Reread: true})
+	equal(t, "a page that carries them settles it at once", s.Size().IdentitiesDue, int64(0))
+}
+
 func TestTicketsStandInBothOrders(t *testing.T) {
 	s := open(t)
 	apply(t, s, caller.Batch{

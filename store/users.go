@@ -42,7 +42,7 @@ func (e *userEdit) held() *head {
 	return &e.after.head
 }
 
-func (t *transaction) applyUser(u *caller.UserUpdate) error {
+func (t *transaction) applyUser(u *caller.UserUpdate, reread bool) error {
 	e, err := t.user(u.User.ID)
 	if err != nil {
 		return err
@@ -54,6 +54,9 @@ func (t *transaction) applyUser(u *caller.UserUpdate) error {
 		t.acceptUser(e, u)
 	case refreshed, refused:
 		e.dirty = e.after.see(u.AsOf) || e.dirty
+	}
+	if reread && e.after.State == here {
+		e.due, e.dirty = true, true
 	}
 	if ids := u.Identities; ids != nil && e.after.State == here && ids.Sent >= e.after.IdentitiesSent {
 		e.dirty = true
@@ -136,7 +139,7 @@ func (t *transaction) flushUsers(numbers map[string]struct{}, people map[int64]s
 		if err := t.editUser(&w, id, e); err != nil {
 			return err
 		}
-		if !t.urgent && !e.due && sameUser(e.before, e.after) {
+		if !t.urgent && sameUser(e.before, e.after) {
 			continue // nobody can tell the difference
 		}
 		for n := range e.before.numbers() {

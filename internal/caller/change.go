@@ -119,6 +119,9 @@ type Batch struct {
 	Gone      []Gone
 	Requested []Requested
 	Position  *Position // nil where no stream moved
+	// Reread has the identities of all its users read again, whether the users
+	// changed or not: a change of an identity need not move its user.
+	Reread bool
 	// Urgent marks what somebody waits for, a live answer or a webhook: it
 	// goes in between the batches of an export.
 	Urgent bool

@@ -6,9 +6,9 @@ import "time"
 type PageRequest struct {
 	Stream Stream
 	// Cursor is where the page begins; empty is the beginning of the stream,
-	// or From where that is set.
-	Cursor string
-	From   time.Time
+	// or StartTime where that is set.
+	Cursor    string
+	StartTime time.Time
 	// Backfill marks a walk that can wait: it leaves some of the exports'
 	// budget to the increments.
 	Backfill bool

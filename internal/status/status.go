@@ -15,6 +15,10 @@ type Sync struct {
 	LastError   string // of the last run, "" where it ended well
 	// Unreadable are up to ten masked examples of phones that are no numbers.
 	Unreadable []string
+	// Identities is how far the reading of people's further numbers has come,
+	// which goes on beside the runs; nil while none is being read. While a run
+	// goes on too, it is the last of Running's Progress as well.
+	Identities *Progress
 }
 
 // Job is one run of the mirror's upkeep.
@@ -22,7 +26,7 @@ type Job struct {
 	ID       string
 	Mode     string // incremental, full, verify or user
 	Trigger  string // start, schedule, request
-	State    string // running, done, failed, cancelled
+	State    string // queued, running, done, failed, cancelled
 	Started  time.Time
 	Ended    time.Time // zero while it runs
 	Error    string

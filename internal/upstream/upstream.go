@@ -55,8 +55,8 @@ func (a *Adapter) Export(ctx context.Context, r caller.PageRequest) (*caller.Pag
 		client = a.backfill
 	}
 	req := zendesk.ExportRequest{Cursor: r.Cursor, IncludeIdentities: r.Stream == caller.Users}
-	if !r.From.IsZero() {
-		req.StartTime = r.From.Unix()
+	if !r.StartTime.IsZero() {
+		req.StartTime = r.StartTime.Unix()
 	}
 	if r.Stream == caller.Tickets {
 		return a.exportTickets(ctx, client, req)
@@ -69,7 +69,7 @@ func (a *Adapter) exportUsers(ctx context.Context, client *zendesk.Client, req z
 	if err != nil {
 		return nil, fault(ctx, err)
 	}
-	p := newPage(page.PageEnd)
+	p := newPage(page.AfterCursor, page.EndOfStream, page.Date, page.Sent)
 	p.Users = make([]caller.UserUpdate, len(page.Users))
 	for i := range page.Users {
 		u := &page.Users[i]
@@ -87,7 +87,7 @@ func (a *Adapter) exportTickets(ctx context.Context, client *zendesk.Client, req
 	if err != nil {
 		return nil, fault(ctx, err)
 	}
-	p := newPage(page.PageEnd)
+	p := newPage(page.AfterCursor, page.EndOfStream, page.Date, page.Sent)
 	p.Tickets = make([]caller.TicketUpdate, len(page.Tickets))
 	for i := range page.Tickets {
 		t := &page.Tickets[i]
@@ -99,8 +99,8 @@ func (a *Adapter) exportTickets(ctx context.Context, client *zendesk.Client, req
 
 type page struct{ *caller.Page }
 
-func newPage(end zendesk.PageEnd) page {
-	return page{&caller.Page{Next: end.AfterCursor, End: end.EndOfStream, Date: end.Date, Sent: end.Sent}}
+func newPage(next string, end bool, date, sent time.Time) page {
+	return page{&caller.Page{Next: next, End: end, Date: date, Sent: sent}}
 }
 
 func (p page) newest(seconds int64) {

@@ -181,24 +181,28 @@ func TestTicketsOfOneUser(t *testing.T) {
 
 func TestFaultsAreTheDomainsWords(t *testing.T) {
 	sim, a := account(t)
-	for want, f := range map[caller.Fault]zendesktest.Fault{
-		caller.FaultAuth:        {Status: 403},
-		caller.FaultRejected:    {Status: 422},
-		caller.FaultMalformed:   {HTML: true, Status: 200},
-		caller.FaultRateLimited: {Status: 429},
-	} {
-		f.Path = "/api/v2/users/"
-		remove := sim.Fail(f)
-		_, err := a.Tickets(t.Context(), 1)
-		remove()
-		if faultOf(err) != want {
-			t.Errorf("%+v gives %v, want %s", f, err, want)
-		}
-	}
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	if _, err := a.Tickets(left, 1); faultOf(err) != caller.FaultDeadline {
 		t.Errorf("a context that has ended gives %v, want deadline", err)
+	}
+	for _, c := range []struct {
+		want  caller.Fault
+		fault zendesktest.Fault
+	}{
+		{caller.FaultAuth, zendesktest.Fault{Status: 403}},
+		{caller.FaultRejected, zendesktest.Fault{Status: 422}},
+		{caller.FaultMalformed, zendesktest.Fault{Status: 200, HTML: true}},
+		{caller.FaultDown, zendesktest.Fault{Status: 500}},
+		{caller.FaultRateLimited, zendesktest.Fault{Status: 429}}, // last: it closes the window
+	} {
+		c.fault.Path = "/api/v2/users/"
+		remove := sim.Fail(c.fault)
+		_, err := a.Tickets(t.Context(), 1)
+		remove()
+		if faultOf(err) != c.want {
+			t.Errorf("%+v gives %v, want %s", c.fault, err, c.want)
+		}
 	}
 }
 

@@ -1,0 +1,194 @@
+package sync
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aniproxy/internal/caller"
+)
+
+func withIdentities(o *Options) { o.Identities = true }
+
+func TestIdentitiesAreReadUntilNoneIsDue(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(250, 0)
+		a.identities = map[int64][]string{17: {"+15135559999"}}
+		a.gone = map[int64]bool{18: true}
+		m := start(t, a, nil, withIdentities)
+		m.wantState(m.run(""), "done")
+		synctest.Wait()
+		if due := m.store.Size().IdentitiesDue; due != 0 {
+			t.Errorf("%d are still due", due)
+		}
+		match, err := m.store.Match("+15135559999", nil)
+		if err != nil || len(match.Callers) != 1 || match.Callers[0].User.ID != 17 {
+			t.Errorf("the further number finds %+v, %v", match.Callers, err)
+		}
+		if _, ok, err := m.store.Caller(18); ok || err != nil {
+			t.Errorf("a user that is gone is still there: %v, %v", ok, err)
+		}
+		for _, ids := range a.readings {
+			if len(ids) > 100 {
+				t.Errorf("a reading of %d", len(ids))
+			}
+		}
+		a.forget()
+		m.wantState(m.run(""), "done")
+		synctest.Wait()
+		if len(a.readings) != 0 {
+			t.Errorf("with nothing due %v was read", a.readings)
+		}
+	})
+}
+
+func TestIdentitiesGoOnAfterARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(250, 0)
+		a.refuse = func(ids []int64) error {
+			if ids[0] > 100 {
+				return down
+			}
+			return nil
+		}
+		path := filepath.Join(t.TempDir(), "a.db")
+		s := openStore(t, path)
+		m := start(t, a, s, withIdentities)
+		m.wantState(m.run(""), "done") // a fault there fails no run
+		if st := m.Status(); st.LastError != "" || st.LastSuccess.IsZero() {
+			t.Errorf("status after it: %+v", st)
+		}
+		m.stop()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+
+		a.refuse = nil
+		a.forget()
+		again := openStore(t, path)
+		start(t, a, again, withIdentities)
+		if due := again.Size().IdentitiesDue; due != 0 {
+			t.Errorf("%d are still due", due)
+		}
+		if n := slices.IndexFunc(a.readings, func(ids []int64) bool { return ids[0] <= 100 }); n >= 0 {
+			t.Error("what was read before was read again")
+		}
+	})
+}
+
+func TestIdentitiesRestAfterAFault(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(10, 0)
+		a.refuse = func([]int64) error { return down }
+		m := start(t, a, nil, withIdentities, func(o *Options) { o.Schedule = "@every 5s" })
+		<-time.After(10*time.Minute + time.Second)
+		synctest.Wait()
+		if n := len(a.readings); n < 9 || n > 11 {
+			t.Errorf("%d tries in ten minutes, want one a minute", n)
+		}
+		a.mu.Lock()
+		a.refuse = nil
+		a.mu.Unlock()
+		<-time.After(2 * time.Minute)
+		if due := m.store.Size().IdentitiesDue; due != 0 {
+			t.Errorf("%d are still due after Zendesk came back", due)
+		}
+	})
+}
+
+// TestIdentitiesStarveNoIncrement has a backlog that takes an hour.
+func TestIdentitiesStarveNoIncrement(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(6000, 10)
+		a.pageSize = 1000
+		a.refuse = func([]int64) error { // no refusal, but a minute each
+			a.mu.Unlock()
+			defer a.mu.Lock()
+			<-time.After(time.Minute)
+			return nil
+		}
+		m := start(t, a, nil, withIdentities, func(o *Options) { o.Schedule, o.OnStart = "@every 1m", true })
+		<-time.After(30*time.Minute + time.Second)
+		synctest.Wait()
+		if age := time.Since(m.position(caller.Users).Watermark); age > 3*time.Minute {
+			t.Errorf("users are %v old", age)
+		}
+		st := m.Status()
+		if st.Identities == nil {
+			t.Fatal("the reading of identities is not told")
+		}
+		if p := st.Identities; p.Records != 3000 || p.Remaining < 29*time.Minute || p.Remaining > 32*time.Minute {
+			t.Errorf("after half of them: %+v", p)
+		}
+		if st.Running != nil {
+			t.Errorf("told as running: %+v", st.Running)
+		}
+		<-time.After(35 * time.Minute)
+		synctest.Wait()
+		if due := m.store.Size().IdentitiesDue; due != 0 {
+			t.Errorf("%d are still due after an hour", due)
+		}
+		if m.Status().Identities != nil {
+			t.Error("told as being read after the end")
+		}
+	})
+}
+
+// TestDebtThatIsNotSettled is met once at each waking, not for ever.
+func TestDebtThatIsNotSettled(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(10, 0)
+		m := start(t, a, nil, withIdentities)
+		m.wantState(m.run(""), "done")
+		synctest.Wait()
+		// A user that only the mirror knows: nothing is answered for them.
+		unknown := a.users[0]
+		unknown.User.ID, unknown.Number, unknown.User.Phone = 999, "", ""
+		if _, err := m.store.Store.Apply(t.Context(), caller.Batch{Users: []caller.UserUpdate{unknown}}); err != nil {
+			t.Fatal(err)
+		}
+		a.forget()
+		for range 3 {
+			m.wantState(m.run(""), "done")
+			synctest.Wait()
+		}
+		if n := len(a.readings); n != 3 {
+			t.Errorf("read %d times in 3 runs", n)
+		}
+	})
+}
+
+func TestIdentitiesCanBeLeftOut(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(10, 0)
+		m := start(t, a, nil)
+		m.wantState(m.run(""), "done")
+		synctest.Wait()
+		if len(a.readings) != 0 {
+			t.Errorf("read %v", a.readings)
+		}
+	})
+}
+
+func TestPanicInTheReadingOfIdentities(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(10, 0)
+		once := true
+		a.refuse = func([]int64) error {
+			if once {
+				once = false
+				panic("once")
+			}
+			return nil
+		}
+		m := start(t, a, nil, withIdentities)
+		m.wantState(m.run(""), "done")
+		<-time.After(time.Minute + time.Second)
+		synctest.Wait()
+		if due := m.store.Size().IdentitiesDue; due != 0 {
+			t.Errorf("%d are still due", due)
+		}
+	})
+}

@@ -1,0 +1,309 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	stdsync "sync"
+	"time"
+
+	"aniproxy/internal/caller"
+	"aniproxy/internal/status"
+)
+
+const (
+	modeIncremental = "incremental"
+	modeFull        = "full"
+
+	triggerStart    = "start"
+	triggerSchedule = "schedule"
+	triggerRequest  = "request"
+
+	stateQueued    = "queued"
+	stateRunning   = "running"
+	stateDone      = "done"
+	stateFailed    = "failed"
+	stateCancelled = "cancelled"
+
+	// keptJobs is how many ended runs are told of.
+	keptJobs = 20
+)
+
+// lane holds the run at work and the one that waits for its turn.
+type lane struct{ current, next *run }
+
+// run is one run. job, and the tracks of its legs, are guarded by Syncer.mu.
+type run struct {
+	job  status.Job // without its progress
+	legs [2]*leg
+	// keepsUp is true in the lane of increments.
+	keepsUp bool
+}
+
+// leg is a run's part in one stream.
+type leg struct {
+	stream caller.Stream
+	track  *track
+	other  *leg
+	nudge  chan struct{} // asks for the stream to be followed again
+	first  chan struct{} // closed once it has been walked, well or not
+}
+
+func (s *Syncer) newRun(r status.Request, keepsUp bool) *run {
+	users := &leg{stream: caller.Users, nudge: make(chan struct{}, 1), first: make(chan struct{})}
+	tickets := &leg{stream: caller.Tickets, nudge: make(chan struct{}, 1), first: make(chan struct{})}
+	users.other, tickets.other = tickets, users
+	for _, l := range []*leg{users, tickets} {
+		l.track = &track{stream: string(l.stream)}
+	}
+	return &run{
+		job:     status.Job{ID: s.uniqueID(), Mode: r.Mode, Trigger: r.Trigger, State: stateQueued},
+		legs:    [2]*leg{users, tickets},
+		keepsUp: keepsUp,
+	}
+}
+
+// uniqueID makes an id that no run known has. A source of randomness that
+// always says the same is helped out with a count.
+func (s *Syncer) uniqueID() string {
+	first := s.newID()
+	id := first
+	for n := 2; s.known(id); n++ {
+		if id = s.newID(); id == first {
+			id = first + "-" + strconv.Itoa(n)
+		}
+	}
+	return id
+}
+
+func (s *Syncer) known(id string) bool {
+	return slices.ContainsFunc(s.open(), func(r *run) bool { return r.job.ID == id }) ||
+		slices.ContainsFunc(s.last, func(j status.Job) bool { return j.ID == id })
+}
+
+// open are the runs that have not ended, a full walk before an increment and
+// what runs before what waits.
+func (s *Syncer) open() []*run {
+	all := []*run{s.walks.current, s.increments.current, s.walks.next, s.increments.next}
+	return slices.DeleteFunc(all, func(r *run) bool { return r == nil })
+}
+
+// Start asks for a run and returns the id of the job that does it: a new one,
+// or the one that runs or waits already, as the package comment tells. Before
+// Run it waits for that; after the end it is refused with [ErrStopped]. A mode
+// that is neither incremental nor full is a [status.ModeError].
+func (s *Syncer) Start(r status.Request) (jobID string, err error) {
+	switch r.Mode {
+	case "":
+		r.Mode = modeIncremental
+	case modeIncremental, modeFull:
+	default:
+		return "", &status.ModeError{Mode: r.Mode, Allowed: []string{modeIncremental, modeFull}}
+	}
+	if r.Trigger == "" {
+		r.Trigger = triggerRequest
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase == stopped {
+		return "", ErrStopped
+	}
+	l := &s.increments
+	if r.Mode == modeFull && s.store.Streams().Filled() {
+		l = &s.walks
+	}
+	switch {
+	case l.current != nil:
+		for _, leg := range l.current.legs {
+			poke(leg.nudge)
+		}
+		return l.current.job.ID, nil
+	case l.next == nil:
+		l.next = s.newRun(r, l == &s.increments)
+		poke(s.wake)
+	case r.Mode == modeFull:
+		l.next.job.Mode = modeFull // it has not begun
+	}
+	return l.next.job.ID, nil
+}
+
+// dispatch takes the runs that may begin now: a full walk as soon as no
+// increment runs, and so never behind the next one.
+func (s *Syncer) dispatch() []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var begun []*run
+	for _, l := range []*lane{&s.walks, &s.increments} {
+		if l.next == nil || l.current != nil || s.increments.current != nil {
+			continue
+		}
+		l.current, l.next = l.next, nil
+		l.current.job.State, l.current.job.Started = stateRunning, s.clock()
+		begun = append(begun, l.current)
+	}
+	return begun
+}
+
+// execute does one run from its beginning to its last line in the log.
+func (s *Syncer) execute(ctx context.Context, r *run) {
+	job := s.snapshot(r)
+	level := slog.LevelInfo
+	if job.Trigger == triggerSchedule && job.Mode == modeIncremental {
+		level = slog.LevelDebug // every minute
+	}
+	s.log.Log(ctx, level, "sync run started",
+		slog.String("job", job.ID), slog.String("mode", job.Mode), slog.String("trigger", job.Trigger))
+
+	err := s.walkBoth(ctx, r)
+	reached := err == nil
+	pruned := 0
+	if reached && r.keepsUp {
+		err = s.guard("prune", func() (err error) {
+			if pruned, err = s.store.Prune(ctx); err != nil {
+				return fmt.Errorf("forget what left long ago: %w", err)
+			}
+			return nil
+		})
+	}
+	s.finish(ctx, r, err, reached, pruned)
+	poke(s.debts)
+	poke(s.wake)
+}
+
+// walkBoth walks both streams at once. A fault in one does not stop the other:
+// they are paid from different budgets, and what the other reads is kept.
+func (s *Syncer) walkBoth(ctx context.Context, r *run) error {
+	var (
+		wg   stdsync.WaitGroup
+		errs [2]error
+	)
+	for i, l := range r.legs {
+		wg.Go(func() {
+			if r.keepsUp {
+				errs[i] = s.keepUp(ctx, l, r.job.Mode == modeFull)
+				return
+			}
+			errs[i] = s.guard(string(l.stream), func() error { return s.walkAll(ctx, l) })
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// keepUp follows a stream to its end, and again at each nudge for as long as
+// the other stream is being filled.
+func (s *Syncer) keepUp(ctx context.Context, l *leg, full bool) error {
+	err := s.guard(string(l.stream), func() error {
+		if full && s.position(l.stream).Complete {
+			return s.walkAll(ctx, l)
+		}
+		return s.follow(ctx, l)
+	})
+	close(l.first)
+	for !s.position(l.other.stream).Complete {
+		select {
+		case <-l.other.first:
+			return err
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-l.nudge:
+		}
+		if err != nil {
+			s.log.Warn("stream taken up again after a fault",
+				slog.String("stream", string(l.stream)), slog.Any("error", err))
+		}
+		err = s.guard(string(l.stream), func() error { return s.follow(ctx, l) })
+	}
+	return err
+}
+
+// guard makes an error of a panic. What a panic says may quote a record, so
+// only the runtime's own words are kept; the stack goes to the log.
+func (s *Syncer) guard(what string, do func() error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		var fault runtime.Error
+		if e, ok := v.(error); ok && errors.As(e, &fault) {
+			err = fmt.Errorf("%s: panic: %w", what, fault)
+		} else {
+			err = fmt.Errorf("%s: panic of type %T", what, v)
+		}
+		s.log.Error("panic in a sync run", slog.String("in", what), slog.Any("error", err),
+			slog.String("stack", string(debug.Stack())))
+	}()
+	return do()
+}
+
+// finish notes how a run ended.
+func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pruned int) {
+	s.mu.Lock()
+	now := s.clock()
+	r.job.Ended, r.job.State = now, stateDone
+	switch {
+	case err == nil:
+		s.lastError = ""
+	case ctx.Err() != nil:
+		r.job.State, r.job.Error = stateCancelled, "stopped with the daemon"
+	default:
+		r.job.State, r.job.Error = stateFailed, err.Error()
+		s.lastError = r.job.Error
+	}
+	if reached {
+		s.success = now
+	}
+	l := &s.walks
+	if r.keepsUp {
+		l = &s.increments
+	}
+	l.current = nil
+	job := r.status(now)
+	s.keep(job)
+	s.mu.Unlock()
+
+	level, attrs := slog.LevelInfo, []slog.Attr{
+		slog.String("job", job.ID), slog.String("mode", job.Mode), slog.String("state", job.State),
+		slog.Duration("took", job.Ended.Sub(job.Started)),
+	}
+	for _, l := range r.legs {
+		attrs = append(attrs, l.track.attr())
+	}
+	attrs = append(attrs, slog.Int("forgotten", pruned))
+	if job.State == stateFailed {
+		level, attrs = slog.LevelWarn, append(attrs, slog.String("error", job.Error))
+	}
+	s.log.LogAttrs(ctx, level, "sync run ended", attrs...)
+}
+
+// keep remembers an ended run. Increments come every minute and full walks
+// once a week, so the last run of a mode outlives newer ones of the other.
+func (s *Syncer) keep(job status.Job) {
+	s.last = slices.Insert(s.last, 0, job)
+	for i := len(s.last) - 1; len(s.last) > keptJobs; i-- {
+		mode := s.last[i].Mode
+		if slices.IndexFunc(s.last, func(j status.Job) bool { return j.Mode == mode }) < i {
+			s.last = slices.Delete(s.last, i, i+1)
+		}
+	}
+}
+
+// stop refuses further requests and calls off what has not begun.
+func (s *Syncer) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phase = stopped
+	for _, l := range []*lane{&s.walks, &s.increments} {
+		if r := l.next; r != nil {
+			r.job.State, r.job.Error, r.job.Ended = stateCancelled, "stopped with the daemon", s.clock()
+			s.keep(r.status(time.Time{}))
+			l.next = nil
+		}
+	}
+}
