@@ -117,7 +117,7 @@ func (z *zendesk) searched() int {
 // bench is a resolver on a real store, with the scripted upstream.
 type bench struct {
 	*Resolver
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	live  *zendesk
 	mu    sync.Mutex
@@ -136,7 +136,7 @@ func (b *bench) pass(d time.Duration) {
 	b.now = b.now.Add(d)
 }
 
-func setUp(t *testing.T, change ...func(*Options)) *bench {
+func setUp(t testing.TB, change ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: noon}
 	numbers, err := ani.New("US")

@@ -64,13 +64,8 @@ func keyOf(e164 string, q caller.Query) (key, bool) {
 
 // fromMemory answers from the nearest tier where it can.
 func (r *Resolver) fromMemory(k key) (caller.Answer, bool) {
-	e := r.memory.get(k.number)
-	if e == nil || !r.valid(e) {
-		return caller.Answer{}, false
-	}
-	now := r.clock()
-	streams := r.o.Store.Streams()
-	if !e.expires.IsZero() && !now.Before(e.expires) || !e.proof(streams, now, r.o.MaxStale, k.tickets) {
+	e := r.known(k)
+	if e == nil {
 		return caller.Answer{}, false
 	}
 	if len(e.callers) == 0 {
@@ -78,7 +73,20 @@ func (r *Resolver) fromMemory(k key) (caller.Answer, bool) {
 	} else {
 		r.counts.memory.Add(1)
 	}
-	return r.answer(k, e, caller.FromMemory, streams, now), true
+	return r.answer(k, e, caller.FromMemory, r.o.Store.Streams(), r.clock()), true
+}
+
+// known is what memory holds of a number, as far as it may be given as it is.
+func (r *Resolver) known(k key) *entry {
+	e := r.memory.get(k.number)
+	if e == nil || !r.valid(e) {
+		return nil
+	}
+	now := r.clock()
+	if !e.expires.IsZero() && !now.Before(e.expires) || !e.proof(r.o.Store.Streams(), now, r.o.MaxStale, k.tickets) {
+		return nil
+	}
+	return e
 }
 
 // valid tells whether nothing that the entry depends on has changed.

@@ -48,10 +48,14 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			err error
 		}
 		done := make(chan result, 1)
-		started := r.run(func() {
+		started := r.run(func() { //nolint:contextcheck // a walk has a context of its own: see walkOnce
 			var res result
 			v, err, _ := r.flights.Do(name, func() (any, error) {
 				res.led = true
+				// A walk may have ended since this lookup looked into memory.
+				if e := r.known(k); e != nil && !q.Fresh {
+					return e, nil
+				}
 				if q.AllowLive != nil && !q.AllowLive() {
 					return nil, errBudget
 				}

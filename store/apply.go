@@ -154,13 +154,14 @@ func (h *head) leave(s state, now time.Time) {
 	h.Left = now.Unix()
 }
 
-// edits are written in the order of their keys.
+// edit is one key of a bucket to be written; each key at most once in a batch,
+// in the order of the keys.
 type edit struct {
 	key, value []byte // a nil value deletes
 }
 
 func write(b *bolt.Bucket, edits []edit) error {
-	slices.SortStableFunc(edits, func(x, y edit) int { return bytes.Compare(x.key, y.key) })
+	slices.SortFunc(edits, func(x, y edit) int { return bytes.Compare(x.key, y.key) })
 	for _, e := range edits {
 		var err error
 		if e.value == nil {

@@ -82,7 +82,7 @@ type encoder struct{ b []byte }
 
 func (e *encoder) byte(v byte)     { e.b = append(e.b, v) }
 func (e *encoder) int(v int64)     { e.b = binary.AppendVarint(e.b, v) }
-func (e *encoder) count(v int)     { e.b = binary.AppendUvarint(e.b, uint64(v)) } //nolint:gosec // lengths are not negative
+func (e *encoder) count(v int)     { e.b = binary.AppendUvarint(e.b, uint64(v)) }
 func (e *encoder) string(v string) { e.count(len(v)); e.b = append(e.b, v...) }
 func (e *encoder) strings(v []string) {
 	e.count(len(v))
@@ -140,7 +140,7 @@ func (d *decoder) count() int {
 		return 0
 	}
 	d.b = d.b[n:]
-	return int(v) //nolint:gosec // at most len(d.b)
+	return int(v)
 }
 
 func (d *decoder) string() string {

@@ -13,7 +13,7 @@
 // than the file, because bbolt blocks readers while it maps anew.
 //
 // This file: opening, closing and the schema. apply.go, users.go and
-// tickets.go: what a batch does. writer.go: the writer. read.go: what a lookup
+// tickets.go: what a batch does. writer.go and pace.go: the writer. read.go: what a lookup
 // reads. maintain.go: forgetting, re-indexing, backup.
 package store
 
@@ -128,6 +128,7 @@ type Store struct {
 	streams atomic.Pointer[caller.Streams]
 	size    atomic.Pointer[caller.Size]
 
+	pace         pace
 	urgent, bulk chan *job
 	closing      chan struct{}
 	closeOnce    sync.Once

@@ -423,6 +423,51 @@ func TestPositionMovesWithTheData(t *testing.T) {
 	equal(t, "who has the number after a restart", names(t, s, numberA), []string{"Ann"})
 }
 
+// While serving, a page is cut so that no transaction is long, and its position
+// goes with the last cut.
+func TestLargeBatchIsCutWhileServing(t *testing.T) {
+	var told []caller.Change
+	s := open(t, func(o *Options) { o.OnCommit = func(c caller.Change) { told = append(told, c) } })
+	for _, stream := range []caller.Stream{caller.Users, caller.Tickets} {
+		apply(t, s, caller.Batch{Position: &caller.Position{Stream: stream, Complete: true}})
+	}
+	told = nil
+	b := caller.Batch{Position: &caller.Position{Stream: caller.Tickets, Cursor: "after", Complete: true}}
+	for i := range int64(400) {
+		b.Users = append(b.Users, user(i+1, "x", "", 0))
+		b.Tickets = append(b.Tickets, ticket(i+1, i+1, "open", 0))
+	}
+	c := apply(t, s, b)
+	equal(t, "records accepted", c.Accepted, 800)
+	equal(t, "people", len(c.People), 800) // each as a person and as a requester
+	if len(told) != 8 {
+		t.Errorf("%d transactions for 800 records at the guessed cost, want 8", len(told))
+	}
+	size := s.Size()
+	equal(t, "users and tickets", []int64{size.Users, size.Tickets}, []int64{400, 400})
+	equal(t, "position", s.Streams().Tickets.Cursor, "after")
+}
+
+func TestPaceLearnsWhatARecordCosts(t *testing.T) {
+	var p pace
+	for _, c := range []struct {
+		what    string
+		records int
+		took    time.Duration
+		want    int
+	}{
+		{"nothing is known yet", 0, 0, 100},
+		{"a small transaction says nothing", 1, 2 * time.Millisecond, 100},
+		{"the first is believed", 100, 10 * time.Millisecond, 200},
+		{"dearer is believed at once", 200, 40 * time.Millisecond, 100},
+		{"cheaper bit by bit", 100, 12 * time.Millisecond, 111},
+		{"and never below the least", 100, 10 * time.Second, 50},
+	} {
+		p.note(c.records, c.took)
+		equal(t, c.what, p.records(), c.want)
+	}
+}
+
 func TestFileIsItsOwnersAndOpenedOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "a.db")
 	s, err := Open(options(path))
@@ -584,7 +629,7 @@ func TestManySharersAreCappedAtAHundred(t *testing.T) {
 // agree with itself, and in the end with whatever was newest.
 func TestRandomBatchesLeaveTheStoreConsistent(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
-	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's dice
+	rng := rand.New(rand.NewPCG(seed, 1))
 	s := open(t, func(o *Options) { o.NoSync = true })
 	newest := map[int64]caller.UserUpdate{}
 	for step := range 300 {

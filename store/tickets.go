@@ -197,17 +197,17 @@ func (t *transaction) flushTickets(people map[int64]struct{}) error {
 }
 
 // editTicket adds what one ticket's change writes, and tells whether an answer
-// can differ by it. In the two orders an old key's deletion comes before the
-// new key's put, and write keeps that order where both are the same key.
+// can differ by it.
 func (t *transaction) editTicket(w *ticketEdits, id int64, e *ticketEdit) (news bool) {
 	key := idKey(id)
 	was, is := e.before != nil && e.before.State == here, e.after.State == here
 	w.records = append(w.records, edit{key, encodeTicketRecord(e.after)})
 	w.left = append(w.left, moveStub(kindTicket, id, e.held(), ticketHead(e.before))...)
 	t.size.Tickets += one(is) - one(was)
-	var place, content []byte
+	var place, recent, content []byte
 	if is && e.ticket != nil {
 		place, content = orderKey(e.after.Requester, e.after.Created, id), encodeTicket(e.ticket)
+		recent = orderKey(e.after.Requester, e.after.Updated, id)
 		if e.object != nil {
 			w.objects = append(w.objects, edit{key, e.object})
 		}
@@ -218,8 +218,8 @@ func (t *transaction) editTicket(w *ticketEdits, id int64, e *ticketEdit) (news 
 			bytes.Equal(t.bucket(bucketByCreated).Get(old), content) {
 			return false
 		}
-		w.created = append(w.created, edit{old, nil})
-		w.updated = append(w.updated, edit{orderKey(e.before.Requester, e.before.Updated, id), nil})
+		w.created = without(w.created, old, place)
+		w.updated = without(w.updated, orderKey(e.before.Requester, e.before.Updated, id), recent)
 		if !is {
 			w.objects = append(w.objects, edit{key, nil})
 		}
@@ -228,9 +228,17 @@ func (t *transaction) editTicket(w *ticketEdits, id int64, e *ticketEdit) (news 
 		created := encoder{}
 		created.int(e.after.Created)
 		w.created = append(w.created, edit{place, content})
-		w.updated = append(w.updated, edit{orderKey(e.after.Requester, e.after.Updated, id), created.b})
+		w.updated = append(w.updated, edit{recent, created.b})
 	}
 	return was || is
+}
+
+// without deletes an old key, unless it is the one that is written anyway.
+func without(edits []edit, old, kept []byte) []edit {
+	if bytes.Equal(old, kept) {
+		return edits
+	}
+	return append(edits, edit{old, nil})
 }
 
 func ticketHead(r *ticketRecord) *head {

@@ -21,18 +21,38 @@ type job struct {
 // a job is one person with a few tickets, some 100 µs.
 const groupLimit = 64
 
-// Apply writes a batch in one transaction with its position, and returns once
-// it is on disk and everyone who keeps copies has been told.
+// Apply writes a batch with its position, and returns once it is on disk and
+// everyone who keeps copies has been told.
+//
+// An urgent batch, and any batch of the first fill, is one transaction. While
+// serving, a batch that would hold the writer for longer than it may is cut
+// into several, see [pace], and the position goes with the last of them: after
+// a kill in between, the cursor is behind the data, and what it covers is read
+// again.
 //
 // A ctx that ends while the batch still waits takes it back; one that ends
-// later only stops the waiting: the batch is written all the same, and
+// later only stops the waiting: what was begun is written all the same, and
 // OnCommit is told.
 func (s *Store) Apply(ctx context.Context, b caller.Batch) (caller.Change, error) {
-	queue := s.bulk
 	if b.Urgent {
-		queue = s.urgent
+		return s.submit(ctx, s.urgent, func(t *transaction) error { return t.apply(&b) })
 	}
-	return s.submit(ctx, queue, func(t *transaction) error { return t.apply(&b) })
+	whole := !s.Streams().Filled()
+	var all caller.Change
+	for {
+		cut, rest := b, false
+		if !whole {
+			cut, rest = s.pace.cut(&b)
+		}
+		change, err := s.submit(ctx, s.bulk, func(t *transaction) error { return t.apply(&cut) })
+		if err != nil {
+			return all, err
+		}
+		all.Merge(change)
+		if !rest {
+			return all, nil
+		}
+	}
 }
 
 func (s *Store) submit(ctx context.Context, queue chan *job, do func(*transaction) error) (caller.Change, error) {
@@ -130,6 +150,8 @@ func (s *Store) transact(jobs []*job) error {
 	var (
 		size    caller.Size
 		streams caller.Streams
+		records int
+		began   = s.clock()
 	)
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		t, err := s.begin(tx)
@@ -145,6 +167,7 @@ func (s *Store) transact(jobs []*job) error {
 				return err
 			}
 			j.change = t.change
+			records += t.change.Accepted + t.change.Refreshed + t.change.Refused
 		}
 		if err := writeSize(tx, t.size); err != nil {
 			return err
@@ -158,6 +181,9 @@ func (s *Store) transact(jobs []*job) error {
 	})
 	if err != nil {
 		return err
+	}
+	if !s.db.NoFreelistSync { // a fill is several times as cheap, and says nothing
+		s.pace.note(records, s.clock().Sub(began))
 	}
 	s.size.Store(&size)
 	s.streams.Store(&streams)

@@ -56,11 +56,11 @@ var (
 	ErrRunning = errors.New("the mirror's upkeep has been started already")
 )
 
-// Page and Request are how the syncer and its source talk: the domain's.
-type (
-	Page    = caller.Page
-	Request = caller.PageRequest
-)
+// Page is what a source answers, in the domain's terms.
+type Page = caller.Page
+
+// Request is what it is asked.
+type Request = caller.PageRequest
 
 // records counts what a page holds.
 func records(p *Page) int { return len(p.Users) + len(p.Tickets) }

@@ -36,7 +36,7 @@ type options struct {
 	Users          int           `default:"2000" help:"Customers to make up."`
 	Tickets        int           `default:"0" help:"Tickets to make up; 0 is two a customer, negative none."`
 	Seed           uint64        `default:"1" help:"Seed of the account; the same seed makes the same people and numbers."`
-	Unlimited      bool          `help:"Switch the rate limits off."`
+	Unlimited      bool          `help:"Set the rate limits so high that nobody reaches them."`
 	HideNewest     time.Duration `default:"60s" help:"How much of the newest past exports leave out; 0 is nothing but the current second."`
 	SearchLag      time.Duration `default:"2m" help:"How long search does not know of a change; 0 is not at all."`
 	AllowRemote    bool          `help:"Allow an address other than loopback. The controls under /_sim ask for no credentials."`
@@ -117,7 +117,7 @@ func serve(ctx context.Context, opt *options, stdout, stderr io.Writer) error {
 	sim := zendesktest.New(zendesktest.Options{
 		Seed: opt.Seed, Users: opt.Users, Tickets: opt.Tickets, BaseURL: base,
 		HideNewest: orNone(opt.HideNewest), SearchLag: orNone(opt.SearchLag),
-		Limits:                zendesktest.Limits{Off: opt.Unlimited},
+		Limits:                opt.limits(),
 		SearchFindsIdentities: opt.FindIdentities, SideloadIdentities: opt.Sideload,
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	})
@@ -163,4 +163,11 @@ func announce(w io.Writer, sim *zendesktest.Server, base string, took time.Durat
 	say(w, "  curl %s/_sim                                 the controls\n", base)
 	say(w, "  curl '%s/_sim/people?kind=ticket&limit=3'    people to call from\n", base)
 	say(w, "  curl -u %s/token:%s %s/api/v2/users/me.json\n", zendesktest.DefaultEmail, zendesktest.DefaultAPIToken, base)
+}
+
+func (o *options) limits() zendesktest.Limits {
+	if o.Unlimited {
+		return zendesktest.Ample()
+	}
+	return zendesktest.Limits{}
 }

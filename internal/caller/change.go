@@ -139,6 +139,16 @@ type Change struct {
 	Accepted, Refreshed, Refused int
 }
 
+// Merge adds another change to this one. Numbers and people may then be named
+// more than once.
+func (c *Change) Merge(other Change) {
+	c.Numbers = append(c.Numbers, other.Numbers...)
+	c.People = append(c.People, other.People...)
+	c.Accepted += other.Accepted
+	c.Refreshed += other.Refreshed
+	c.Refused += other.Refused
+}
+
 // Streams is how far both streams have come.
 type Streams struct {
 	Users, Tickets Position

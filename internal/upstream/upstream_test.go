@@ -39,7 +39,7 @@ func account(t *testing.T, change ...func(*zendesktest.Options)) (*zendesktest.S
 	log := slog.New(slog.DiscardHandler)
 	client, err := zendesk.New(zendesk.Config{
 		BaseURL: server.URL, ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
-		RatePerMinute: 100_000, Logger: log, Rand: rand.New(rand.NewPCG(1, 2)).Float64, //nolint:gosec // jitter
+		RatePerMinute: 100_000, Logger: log, Rand: rand.New(rand.NewPCG(1, 2)).Float64,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,16 @@ type Limits struct {
 	OmitRetryAfter bool
 }
 
+// Ample are limits that nobody reaches, with headers that say so: unlike with
+// Off, a client that keeps to what it is told need not hold back.
+func Ample() Limits {
+	const plenty = 1_000_000
+	return Limits{
+		Account: plenty, Incremental: plenty, UsersCursor: plenty, Search: plenty,
+		SearchExport: plenty, TicketUpdate: plenty, TicketUpdateEach: plenty,
+	}
+}
+
 type bucket uint8
 
 const (

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"aniproxy/internal/config"
+)
+
+// configFlag is how every command that reads the configuration names its file.
+type configFlag struct {
+	Config string `default:"config.toml" help:"Configuration file." placeholder:"FILE"`
+}
+
+// load reads the configuration. A file is required, unless it is the default
+// one: everything can be given by the environment.
+func (f *configFlag) load(c *console) (*config.Config, error) {
+	cfg, err := config.Load(f.Config, c.env, f.Config != "config.toml")
+	var faults *config.Faults
+	if errors.As(err, &faults) {
+		return nil, &exit{code: exitFailed, text: "the configuration is not valid:\n" + faults.Error()}
+	}
+	return cfg, err
+}
+
+type configCommand struct {
+	Check configCheckCommand `cmd:"" help:"Every fault with its line, or the configuration in force, secrets masked."`
+}
+
+type configCheckCommand struct{ configFlag }
+
+func (k *configCheckCommand) Run(c *console) error {
+	cfg, err := k.load(c)
+	if err != nil {
+		return err
+	}
+	c.printf("%s", cfg.Effective())
+	for _, w := range cfg.Warnings() {
+		_, _ = fmt.Fprintf(c.errors, "warning: %s\n", w)
+	}
+	return nil
+}

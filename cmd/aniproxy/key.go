@@ -1,0 +1,32 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+)
+
+type keyCommand struct {
+	New keyNewCommand `cmd:"" help:"A random secret, and the digest that goes into config.toml."`
+}
+
+type keyNewCommand struct{}
+
+// secretBytes: 256 bits, which nobody guesses, so that a plain digest of them
+// is enough to keep.
+const secretBytes = 32
+
+func (keyNewCommand) Run(c *console) error {
+	random := make([]byte, secretBytes)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	secret := base64.RawURLEncoding.EncodeToString(random)
+	digest := sha256.Sum256([]byte(secret))
+	c.printf("secret         %s\n", secret)
+	c.printf("secret_sha256  %s\n\n", hex.EncodeToString(digest[:]))
+	c.printf("The secret goes to the client and is shown here only. The digest goes into config.toml:\n\n")
+	c.printf("[[clients]]\nname = \"webex\"\nsecret_sha256 = %q\nscopes = [\"lookup\"]\n", hex.EncodeToString(digest[:]))
+	return nil
+}

@@ -1,0 +1,182 @@
+// Package proxy is the face of the daemon: HTTP in, JSON out, by Echo.
+//
+// It knows no store, no cache and no Zendesk. It asks a [Resolver] who has a
+// number, a [Directory] for people by id and a [Mirror] for its upkeep, chooses
+// what may be told of the answer, and writes it down.
+//
+// # The way of a request
+//
+// Two handlers serve the same way: Public for those who ask, Admin for those
+// who look after the daemon (it answers the public routes too, for the
+// commands ask there). In this order, and nothing comes between:
+//
+//  1. around (middleware.go): the request gets its id and the headers that
+//     every answer has; whatever follows, even a panic, ends in one line of the
+//     log, one count and, if it was an error, in one problem document
+//  2. admit (local.go): the networks that are served; without a client
+//     configured, loopback and nothing that came through another proxy or by a
+//     foreign name
+//  3. the length of the query
+//  4. Echo's router: 404 and 405 end here
+//  5. guard (middleware.go): the key, then the client's rate, then the scope
+//     that the table in routes.go states
+//  6. the handler, which reads at most a body's limit
+//
+// Errors are values until step 1 maps them to HTTP in one place (problem.go).
+//
+// # What is told to whom
+//
+// A lookup is one flat object whose every key is always there; a client reads
+// the fields it was given and the others answer as absent (fields.go). Numbers,
+// names and queries are in no log line, no metric and no error: the log has the
+// route's template, never the path.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"aniproxy/internal/caller"
+	"aniproxy/internal/speech"
+	"aniproxy/internal/status"
+)
+
+// Resolver finds out who has a number. It answers by the deadline of the
+// context, always, with what is known by then. All of it may be called
+// concurrently.
+type Resolver interface {
+	Lookup(ctx context.Context, q caller.Query) caller.Answer
+	Stats() status.Cache
+	// Purge forgets what memory holds, and nothing else.
+	Purge()
+}
+
+// Directory is what the mirror holds, by id. ok is false for whom it does not
+// know; an error is the disk's. All of it may be called concurrently.
+type Directory interface {
+	Caller(id int64) (c caller.Caller, ok bool, err error)
+	Size() caller.Size
+	Streams() caller.Streams
+}
+
+// Mirror is the upkeep of what the directory holds. Start gives the id of the
+// job that does what was asked for, which may be one that already runs, and a
+// [status.ModeError] for a mode it does not know. Both may be called
+// concurrently.
+type Mirror interface {
+	Start(r status.Request) (jobID string, err error)
+	Status() status.Sync
+}
+
+// Options are what a Server is made of.
+type Options struct {
+	// Required.
+	Resolver  Resolver
+	Directory Directory
+	Mirror    Mirror
+	Zendesk   func() status.Zendesk
+	Logger    *slog.Logger
+	Registry  *prometheus.Registry
+	Clock     func() time.Time
+	RandomID  func() string // a new id for a request: [A-Za-z0-9._-], 1 to 64 characters
+	// Outbox may be nil: nothing is queued then.
+	Outbox func() status.Outbox
+
+	// Clients are those who may ask. Without any, whoever is on this machine
+	// is granted lookup, zendesk and stats, and DemoAll grants the rest too.
+	Clients []Client
+	DemoAll bool
+
+	// AgentBase is where agents work, for example
+	// "https://acme.zendesk.com/agent".
+	AgentBase string
+	// Agents has the login at Webex by an agent's e-mail at Zendesk.
+	Agents       map[string]string
+	TicketPolicy caller.TicketPolicy
+	// DefaultLanguage and Voices are as [speech.New] takes them.
+	DefaultLanguage string
+	Voices          map[string]string
+	// Deadline is how long a lookup may take.
+	Deadline time.Duration
+
+	// AdminSame puts the admin routes on the public handler.
+	AdminSame bool
+	// AdminLoopback says that the admin listener is bound to loopback: then
+	// /metrics is open to those on the machine.
+	AdminLoopback bool
+	// TrustedProxies are those whose X-Forwarded-For is believed; AllowCIDRs
+	// are the only networks served, none means all.
+	TrustedProxies, AllowCIDRs []netip.Prefix
+}
+
+// Server answers requests. Safe for concurrent use.
+type Server struct {
+	o       Options
+	log     *slog.Logger
+	clock   func() time.Time
+	clients []*client
+	local   *client // whoever is on the machine; nil where clients are configured
+	voices  *speech.Voices
+	agents  map[string]string // by e-mail in small letters
+	metrics *metrics
+	buffers sync.Pool // of *[]byte: bodies in and out
+
+	public, admin *echo.Echo
+}
+
+// New makes a Server and registers its metrics. An error is an [*OptionError],
+// a [speech.TagError] or the registry's.
+func New(o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	voices, err := speech.New(o.DefaultLanguage, o.Voices)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, log: o.Logger, clock: o.Clock, voices: voices, agents: lowerKeys(o.Agents)}
+	s.buffers.New = func() any { return new(make([]byte, 0, usualBody)) }
+	if s.clients, err = newClients(o.Clients, o.Clock); err != nil {
+		return nil, err
+	}
+	if len(s.clients) == 0 {
+		s.local = localClient(o.DemoAll, o.Clock)
+	}
+	if s.metrics, err = newMetrics(s, o.Registry); err != nil {
+		return nil, err
+	}
+	s.public = s.newEcho(onPublic)
+	s.admin = s.public
+	if !o.AdminSame {
+		s.admin = s.newEcho(onAdmin)
+	}
+	return s, nil
+}
+
+// Public answers those who ask: every route but the admin's.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Admin answers all routes. With AdminSame it is Public, which does so then.
+func (s *Server) Admin() http.Handler { return s.admin }
+
+func (s *Server) newEcho(on side) *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = func(err error, c echo.Context) { // nothing passes around's own handling
+		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "unhandled error", slog.Any("error", err))
+	}
+	e.Use(s.around)
+	for _, r := range s.routes() {
+		if r.admin && on == onPublic && !s.o.AdminSame {
+			continue
+		}
+		e.Add(r.method, r.echoPath(), s.guard(r, on))
+	}
+	return e
+}

@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Scope is what a client must have been granted to use a route.
+type Scope string
+
+// The scopes. A route states one of them, or Open; the empty scope is a
+// mistake that a test finds.
+const (
+	Open           Scope = "open"
+	ScopeLookup    Scope = "lookup"
+	ScopeComment   Scope = "comment"
+	ScopeZendesk   Scope = "zendesk"
+	ScopeDirectory Scope = "directory"
+	ScopeStats     Scope = "stats"
+	ScopeAdmin     Scope = "admin"
+)
+
+// Scopes are those that a client may be granted.
+func Scopes() []Scope {
+	return []Scope{ScopeLookup, ScopeComment, ScopeZendesk, ScopeDirectory, ScopeStats, ScopeAdmin}
+}
+
+// side is which of the two handlers a request came in by.
+type side uint8
+
+const (
+	onPublic side = iota
+	onAdmin
+)
+
+// route is one row of the table.
+type route struct {
+	method string
+	// path is the template as the API's description, the log and the metrics
+	// have it.
+	path  string
+	scope Scope
+	// admin routes are on the admin handler only.
+	admin bool
+	// openLocally needs no key on an admin listener that is bound to loopback.
+	openLocally bool
+	handle      func(*call) error
+
+	counted *codeCounters
+}
+
+// routes is everything that is answered. What is not here is 404.
+func (s *Server) routes() []*route {
+	const get, post = http.MethodGet, http.MethodPost
+	return []*route{
+		{method: get, path: "/v1/lookup", scope: ScopeLookup, handle: s.lookup},
+		{method: post, path: "/v1/lookup", scope: ScopeLookup, handle: s.lookup},
+		{method: get, path: "/v1/users", scope: ScopeLookup, handle: s.users},
+		{method: get, path: "/v1/users/{id}", scope: ScopeDirectory, handle: s.user},
+		{method: get, path: "/v1/users/{id}/tickets", scope: ScopeDirectory, handle: s.userTickets},
+
+		{method: get, path: "/v1/stats", scope: ScopeStats, admin: true, handle: s.stats},
+		{method: get, path: "/metrics", scope: ScopeStats, admin: true, openLocally: true, handle: s.exposition},
+		{method: post, path: "/v1/admin/resync", scope: ScopeAdmin, admin: true, handle: s.resync},
+		{method: get, path: "/v1/admin/sync", scope: ScopeAdmin, admin: true, handle: s.syncState},
+		{method: post, path: "/v1/admin/cache/purge", scope: ScopeAdmin, admin: true, handle: s.purge},
+
+		{method: get, path: "/healthz", scope: Open, handle: s.healthz},
+		{method: get, path: "/readyz", scope: Open, handle: s.readyz},
+		{method: get, path: "/openapi.yaml", scope: Open, handle: s.openapi},
+	}
+}
+
+// unmatched is the route of what no row of the table answers.
+const unmatched = "unmatched"
+
+// echoPath is the template in Echo's spelling: /v1/users/:id.
+func (r *route) echoPath() string {
+	return strings.NewReplacer("{", ":", "}", "").Replace(r.path)
+}
