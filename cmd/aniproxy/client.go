@@ -18,6 +18,10 @@ type daemon struct {
 	Key    string `env:"ANIPROXY_KEY" help:"A client's secret; not needed where the daemon has no client configured." placeholder:"SECRET"`
 }
 
+// defaultServer is the admin listener of a daemon that nobody has configured;
+// the tag above says it too.
+const defaultServer = "http://127.0.0.1:8081"
+
 // askLimit is how long a command waits for the daemon: more than any lookup's
 // deadline.
 const askLimit = 15 * time.Second

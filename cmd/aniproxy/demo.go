@@ -131,10 +131,21 @@ aniproxy demo: a made-up Zendesk with %d people and %d tickets, mirrored in %s.
 
   curl -s -X POST %s/_sim/up; curl -s %s/_sim/users -d '{"name":"Nora Newcomer","phone":"%s","ticket":"No dial tone"}'; %s
 
-The same from the command line, in any spelling:  aniproxy lookup '%s' --server %s
+The same from the command line, in any spelling:
+
+  ./bin/aniproxy lookup '%s'%s
+
 Ctrl-C ends it and leaves nothing behind.
 `, people, tickets, took.Round(10*time.Millisecond), at.public, at.admin, a.url,
-		ask(known), a.url, a.url, a.url, unknown, ask(unknown), spelled(known), at.admin)
+		ask(known), a.url, a.url, a.url, unknown, ask(unknown), spelled(known), k.serverFlag(at))
+}
+
+// serverFlag is what a command needs to find this daemon.
+func (k *demoCommand) serverFlag(at addresses) string {
+	if at.admin == defaultServer {
+		return ""
+	}
+	return " --server " + at.admin
 }
 
 // examples finds a number that one person with an unresolved ticket has, and
