@@ -9,9 +9,12 @@ import (
 )
 
 // admit decides whether a request is served at all, before anything is read
-// of it.
-func (s *Server) admit(r *http.Request) error {
-	if len(s.o.AllowCIDRs) > 0 && !within(s.o.AllowCIDRs, s.origin(r)) {
+// of it. The networks that are served say who may come from elsewhere: an admin
+// listener that is bound to loopback has its reach already, and whoever keeps
+// the daemon up must not be shut out by a list for Webex.
+func (s *Server) admit(r *http.Request, on side) error {
+	bound := on == onAdmin && s.o.AdminLoopback
+	if len(s.o.AllowCIDRs) > 0 && !bound && !within(s.o.AllowCIDRs, s.origin(r)) {
 		return errForbidden("this address is not among those that are served")
 	}
 	if s.local != nil {

@@ -141,6 +141,33 @@ func TestAdminRoutesAreNotOnThePublicSide(t *testing.T) {
 	}
 }
 
+// A list for Webex must not shut out whoever is on the machine and looks after
+// the daemon.
+func TestNetworksDoNotShutOutALoopbackAdmin(t *testing.T) {
+	for name, tt := range map[string]struct {
+		loopback, same bool
+		want           int
+	}{
+		"an admin listener on loopback":   {true, false, http.StatusOK},
+		"one that is reached from beyond": {false, false, http.StatusForbidden},
+		"none of its own":                 {true, true, http.StatusForbidden},
+	} {
+		w := newWorld(t, func(o *Options) {
+			withClients(o)
+			o.AllowCIDRs = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			o.AdminLoopback, o.AdminSame = tt.loopback, tt.same
+		})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/stats", nil)
+		r.RemoteAddr = "127.0.0.1:5"
+		r.Header.Set("Authorization", "Bearer "+secretOf("all"))
+		answer := httptest.NewRecorder()
+		w.Admin().ServeHTTP(answer, r)
+		if answer.Code != tt.want {
+			t.Errorf("%s: status %d, want %d", name, answer.Code, tt.want)
+		}
+	}
+}
+
 func TestNetworks(t *testing.T) {
 	prefixes := func(texts ...string) (p []netip.Prefix) {
 		for _, text := range texts {

@@ -26,6 +26,7 @@ type call struct {
 	route  *route // nil until the guard, and for what nothing answers
 	client *client
 	began  time.Time
+	on     side // the handler it came in by
 	// outcome and source are those of the lookup, "" where there was none.
 	outcome caller.Outcome
 	source  caller.Source
@@ -59,9 +60,9 @@ var (
 // around is the outermost step, and the only middleware of Echo's: Echo wraps
 // middlewares anew for every request, so further ones would each cost an
 // allocation, and the order of these steps is easier to read in one function.
-func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *Server) around(on side, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(ec echo.Context) error {
-		c := &call{Context: ec, began: s.clock()}
+		c := &call{Context: ec, began: s.clock(), on: on}
 		r := ec.Request()
 		if c.id = r.Header.Get("X-Request-Id"); !saneID(c.id) {
 			c.id = s.o.RandomID()
@@ -89,7 +90,7 @@ func (s *Server) guarded(c *call, next echo.HandlerFunc) (err error) {
 		}
 	}()
 	r := c.Request()
-	if err := s.admit(r); err != nil {
+	if err := s.admit(r, c.on); err != nil {
 		return err
 	}
 	if len(r.URL.RawQuery) > maxQuery {

@@ -106,7 +106,7 @@ func TestAnAnswerThatWasGivenIsNotGivenAgain(t *testing.T) {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/", nil)
 	r.RemoteAddr = "127.0.0.1:1"
 	answer := httptest.NewRecorder()
-	late := w.around(func(c echo.Context) error {
+	late := w.around(onPublic, func(c echo.Context) error {
 		if err := c.String(http.StatusOK, "given"); err != nil {
 			return err
 		}

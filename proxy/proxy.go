@@ -171,7 +171,7 @@ func (s *Server) newEcho(on side) *echo.Echo {
 	e.HTTPErrorHandler = func(err error, c echo.Context) { // nothing passes around's own handling
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "unhandled error", slog.Any("error", err))
 	}
-	e.Use(s.around)
+	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc { return s.around(on, next) })
 	for _, r := range s.routes() {
 		if r.admin && on == onPublic && !s.o.AdminSame {
 			continue

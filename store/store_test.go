@@ -131,7 +131,7 @@ func openTickets(t *testing.T, s *Store, id int64) []int64 {
 
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(userRecord{})); d != "" {
 		t.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
@@ -446,6 +446,38 @@ func TestLargeBatchIsCutWhileServing(t *testing.T) {
 	size := s.Size()
 	equal(t, "users and tickets", []int64{size.Users, size.Tickets}, []int64{400, 400})
 	equal(t, "position", s.Streams().Tickets.Cursor, "after")
+}
+
+// What somebody waits for goes in between the cuts of a large batch.
+func TestUrgentWritesGoInBetween(t *testing.T) {
+	var order []string
+	var s *Store
+	urgent := &job{done: make(chan struct{}), do: func(tx *transaction) error {
+		u := user(9999, "Urgent", numberA, 0)
+		return tx.apply(&caller.Batch{Users: []caller.UserUpdate{u}, Urgent: true})
+	}}
+	s = open(t, func(o *Options) {
+		o.OnCommit = func(c caller.Change) {
+			if len(c.Numbers) > 0 {
+				order = append(order, "urgent")
+				return
+			}
+			order = append(order, "cut")
+			if len(order) == 1 && c.Accepted > 0 {
+				s.urgent <- urgent // as a webhook would, while the first cut is written
+			}
+		}
+	})
+	for _, stream := range []caller.Stream{caller.Users, caller.Tickets} {
+		apply(t, s, caller.Batch{Position: &caller.Position{Stream: stream, Complete: true}})
+	}
+	order = nil
+	var b caller.Batch
+	for i := range int64(250) {
+		b.Users = append(b.Users, user(i+1, "x", "", 0))
+	}
+	apply(t, s, b)
+	equal(t, "order of the transactions", order, []string{"cut", "urgent", "cut", "cut"})
 }
 
 func TestPaceLearnsWhatARecordCosts(t *testing.T) {

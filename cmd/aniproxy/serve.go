@@ -31,12 +31,15 @@ func (k *serveCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.ReadyToServe(); err != nil {
+	if err := errors.Join(cfg.ReadyToServe(), unsafe(cfg)); err != nil {
 		return &exit{code: exitFailed, text: "the daemon cannot start yet:\n" + err.Error()}
 	}
 	log := newLogger(c, cfg.Log)
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", slog.String("warning", w))
+	}
+	for _, key := range unused(cfg) {
+		log.Warn("not used by this version", slog.String("key", key))
 	}
 	if len(cfg.Clients) == 0 {
 		log.Warn("no client is configured: loopback only, and lookup, zendesk and stats alone; `aniproxy key new` makes a key")

@@ -305,3 +305,35 @@ func read(t *testing.T, file string) string {
 	}
 	return string(text)
 }
+
+// TestEveryTestThatIsNamedExists: docs/architecture.md says by which test each
+// rule is held; one that was renamed or is gone holds nothing.
+func TestEveryTestThatIsNamedExists(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)\(`)
+	for file := range goFiles(t) {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			there[string(m[1])] = true
+		}
+	}
+	named := regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w+)`").FindAllSubmatch(doc, -1)
+	if len(named) < 20 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		if name := string(m[1]); !there[name] {
+			t.Errorf("docs/architecture.md names %s, which is nowhere", name)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"aniproxy/internal/config"
+)
+
+// unsafe names what the configuration asks for and this version does not do,
+// where going on without it would give something away: the daemon does not
+// start then.
+func unsafe(cfg *config.Config) error {
+	var faults []config.Fault
+	for _, k := range []struct {
+		set          bool
+		key, message string
+	}{
+		{len(cfg.Server.ACMEDomains) > 0, "server.acme_domains",
+			"certificates cannot be fetched by this version: set tls_cert and tls_key"},
+		{!isZero(cfg.Ticket.Include), "ticket.include",
+			"this version does not filter tickets, and would speak of those that were to be left out: remove it"},
+		{!isZero(cfg.Ticket.Exclude), "ticket.exclude",
+			"this version does not filter tickets, and would speak of those that were to be left out: remove it"},
+	} {
+		if k.set {
+			faults = append(faults, cfg.Fault(k.key, k.message))
+		}
+	}
+	if len(faults) > 0 {
+		return &config.Faults{List: faults}
+	}
+	return nil
+}
+
+// unused names what the configuration asks for and this version passes over,
+// where the call goes on as if it were not there.
+func unused(cfg *config.Config) []string {
+	var keys []string
+	for _, k := range []struct {
+		set bool
+		key string
+	}{
+		{cfg.Match.Shared != "withhold", "match.shared (shared numbers are withheld)"},
+		{len(cfg.Speech.Templates) > 0 || cfg.Speech.IncludeSubject, "speech.templates and speech.include_subject (the greeting is neutral)"},
+		{len(cfg.Routing.Rules) > 0, "routing.rules (the ticket's severity alone speaks)"},
+		{len(cfg.Webhook.Secrets) > 0, "webhook.secrets (the exports alone bring news)"},
+		{cfg.Comments.FollowUpClosed || cfg.Comments.AllowPublic, "comments (nothing is written back)"},
+	} {
+		if k.set {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
+}
+
+func isZero(f config.TicketFilter) bool {
+	return len(f.BrandID)+len(f.GroupID)+len(f.TicketFormID)+len(f.Tags) == 0
+}
