@@ -98,7 +98,7 @@ func (r *Resolver) valid(e *entry) bool {
 // disk proves nothing.
 func (r *Resolver) beyond(ctx context.Context, k key, q caller.Query) caller.Answer {
 	known, err := r.read(ctx, k)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		r.log.Error("the store could not be read for a lookup", slog.Any("error", err))
 	}
 	now, streams := r.clock(), r.o.Store.Streams()
