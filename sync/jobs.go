@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	stdsync "sync"
 	"time"
 
@@ -253,7 +254,7 @@ func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pr
 	case ctx.Err() != nil:
 		r.job.State, r.job.Error = stateCancelled, "stopped with the daemon"
 	default:
-		r.job.State, r.job.Error = stateFailed, err.Error()
+		r.job.State, r.job.Error = stateFailed, oneLine(err)
 		s.lastError = r.job.Error
 	}
 	if reached {
@@ -281,6 +282,10 @@ func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pr
 	}
 	s.log.LogAttrs(ctx, level, "sync run ended", attrs...)
 }
+
+// oneLine is an error's text for a field of a log or an answer: both streams
+// may have failed.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // keep remembers an ended run. Increments come every minute and full walks
 // once a week, so the last run of a mode outlives newer ones of the other.

@@ -147,7 +147,7 @@ func TestPanicIsAFailedRun(t *testing.T) {
 			})
 			job := m.run(mode)
 			m.wantState(job, "failed")
-			want := "users: panic of type string\n" +
+			want := "users: panic of type string; " +
 				"tickets: panic: runtime error: index out of range [7] with length 0"
 			if job.Error != want {
 				t.Errorf("the error is %q, want %q", job.Error, want)

@@ -15,7 +15,7 @@ import (
 // daemon is how a command reaches a running daemon.
 type daemon struct {
 	Server string `default:"http://127.0.0.1:8081" env:"ANIPROXY_SERVER" help:"The daemon's admin listener." placeholder:"URL"`
-	Key    string `env:"ANIPROXY_KEY" help:"A client's secret; not needed where the daemon has no client configured." placeholder:"SECRET"`
+	Key    string `env:"ANIPROXY_KEY" help:"A client's secret. Without any client configured, lookup and stats need none; resync needs one of scope admin, except in the demo." placeholder:"SECRET"`
 }
 
 // defaultServer is the admin listener of a daemon that nobody has configured;
@@ -34,7 +34,11 @@ const maxAnswer = 8 << 20
 func (d *daemon) ask(ctx context.Context, method, path string, body, into any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	target, err := url.Parse(strings.TrimSuffix(d.Server, "/"))
+	server := strings.TrimSuffix(d.Server, "/")
+	if !strings.Contains(server, "://") && strings.Contains(server, ":") {
+		server = "http://" + server
+	}
+	target, err := url.Parse(server)
 	if err != nil || target.Host == "" {
 		return nil, &exit{code: exitUsage, text: "--server is not a URL such as http://127.0.0.1:8081"}
 	}

@@ -24,7 +24,7 @@ func (f *configFlag) load(c *console) (*config.Config, error) {
 }
 
 type configCommand struct {
-	Check configCheckCommand `cmd:"" help:"Every fault with its line, or the configuration in force, secrets masked."`
+	Check configCheckCommand `cmd:"" help:"Every fault with its line, or the configuration in force, secrets masked, and what serve still lacks."`
 }
 
 type configCheckCommand struct{ configFlag }
@@ -34,9 +34,18 @@ func (k *configCheckCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := unsafe(cfg); err != nil {
+		return &exit{code: exitFailed, text: "the daemon does not start with this:\n" + err.Error()}
+	}
 	c.printf("%s", cfg.Effective())
 	for _, w := range cfg.Warnings() {
 		_, _ = fmt.Fprintf(c.errors, "warning: %s\n", w)
+	}
+	for _, key := range unused(cfg) {
+		_, _ = fmt.Fprintf(c.errors, "warning: not used by this version: %s\n", key)
+	}
+	if err := cfg.ReadyToServe(); err != nil {
+		_, _ = fmt.Fprintf(c.errors, "warning: the daemon does not start yet:\n%s\n", err)
 	}
 	return nil
 }

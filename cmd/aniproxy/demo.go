@@ -40,7 +40,7 @@ func (k *demoCommand) Run(c *console) error {
 		return err
 	}
 	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder that stays is not worth an error
-	log := slog.New(slog.NewTextHandler(c.errors, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := slog.New(slog.NewTextHandler(c.errors, &slog.HandlerOptions{Level: slog.LevelError}))
 
 	zendesk, err := startAccount(c.ctx, k, log)
 	if err != nil {
@@ -123,11 +123,12 @@ aniproxy demo: a made-up Zendesk with %d people and %d tickets, mirrored in %s.
 
   %s
 
-2. Zendesk goes down. Ask again: still answered, and "stale" turns 1 after two minutes.
+2. Zendesk goes down. Ask again: still answered, and in a minute or two "stale" turns 1
+   (what an export says is a minute old by itself; here two minutes are stale).
 
   curl -s -X POST %s/_sim/down
 
-3. Zendesk is back with somebody whom the mirror does not know yet. Asked live, then from memory:
+3. Zendesk is back (paste this once), with somebody whom the mirror does not know yet. Asked live, then from memory:
 
   curl -s -X POST %s/_sim/up; curl -s %s/_sim/users -d '{"name":"Nora Newcomer","phone":"%s","ticket":"No dial tone"}'; %s
 

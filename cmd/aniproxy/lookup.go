@@ -62,7 +62,7 @@ func (k *lookupCommand) Run(c *console) error {
 }
 
 func (a *lookupAnswer) print(c *console) {
-	row := func(name, value string) { c.printf("%-10s%s\n", name, value) }
+	row := func(name, value string) { c.printf("%-12s%s\n", name, value) }
 	outcome := a.Outcome
 	if a.Reason != "none" {
 		outcome += " (" + a.Reason + ")"

@@ -47,6 +47,7 @@ func (k *resyncCommand) Run(c *console) error {
 	}
 	c.printf("job %s\n", started.JobID)
 	if !k.Follow {
+		c.printf("--follow stays and shows how far it is\n")
 		return nil
 	}
 	return k.follow(c, started.JobID)

@@ -41,9 +41,6 @@ func (k *serveCommand) Run(c *console) error {
 	for _, key := range unused(cfg) {
 		log.Warn("not used by this version", slog.String("key", key))
 	}
-	if len(cfg.Clients) == 0 {
-		log.Warn("no client is configured: loopback only, and lookup, zendesk and stats alone; `aniproxy key new` makes a key")
-	}
 	return serve(c.ctx, cfg, log, serveOptions{})
 }
 

@@ -39,7 +39,7 @@ func unused(cfg *config.Config) []string {
 		key string
 	}{
 		{cfg.Match.Shared != "withhold", "match.shared (shared numbers are withheld)"},
-		{len(cfg.Speech.Templates) > 0 || cfg.Speech.IncludeSubject, "speech.templates and speech.include_subject (the greeting is neutral)"},
+		{spoken(cfg), "speech.reveal, include_subject, max_chars, time_zone and templates (the greeting is neutral)"},
 		{len(cfg.Routing.Rules) > 0, "routing.rules (the ticket's severity alone speaks)"},
 		{len(cfg.Webhook.Secrets) > 0, "webhook.secrets (the exports alone bring news)"},
 		{cfg.Comments.FollowUpClosed || cfg.Comments.AllowPublic, "comments (nothing is written back)"},
@@ -49,6 +49,12 @@ func unused(cfg *config.Config) []string {
 		}
 	}
 	return keys
+}
+
+// spoken tells whether the configuration says how a ticket is spoken of.
+func spoken(cfg *config.Config) bool {
+	s, d := cfg.Speech, config.Defaults().Speech
+	return len(s.Templates) > 0 || s.IncludeSubject || s.Reveal != d.Reveal || s.MaxChars != d.MaxChars || s.TimeZone != d.TimeZone
 }
 
 func isZero(f config.TicketFilter) bool {

@@ -123,7 +123,7 @@ func serve(ctx context.Context, opt *options, stdout, stderr io.Writer) error {
 	})
 	defer sim.Close()
 	debug.FreeOSMemory() // what making the account up has left behind
-	announce(stdout, sim, base, time.Since(began))
+	announce(stdout, opt, sim, base, time.Since(began))
 
 	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelWarn)}
 	ended := make(chan error, 1)
@@ -154,12 +154,13 @@ func orNone(d time.Duration) time.Duration {
 	return d
 }
 
-func announce(w io.Writer, sim *zendesktest.Server, base string, took time.Duration) {
+func announce(w io.Writer, opt *options, sim *zendesktest.Server, base string, took time.Duration) {
 	users, tickets := sim.Truth().Size()
 	say(w, "zendesk-sim: %d users and %d tickets in %s\n", users, tickets, took.Round(time.Millisecond))
 	say(w, "listening on %s\n\n", base)
 	say(w, "  OAuth   client %s, secret %s\n", zendesktest.DefaultClientID, zendesktest.DefaultClientSecret)
 	say(w, "  token   %s/token:%s\n\n", zendesktest.DefaultEmail, zendesktest.DefaultAPIToken)
+	say(w, "Exports leave the newest %s out, and search learns of a change after %s (--search-lag 0: at once).\n\n", opt.HideNewest, opt.SearchLag)
 	say(w, "  curl %s/_sim                                 the controls\n", base)
 	say(w, "  curl '%s/_sim/people?kind=ticket&limit=3'    people to call from\n", base)
 	say(w, "  curl -u %s/token:%s %s/api/v2/users/me.json\n", zendesktest.DefaultEmail, zendesktest.DefaultAPIToken, base)
