@@ -80,6 +80,33 @@ func TestWhoLeavesTakesOnlyThemselvesAway(t *testing.T) {
 	})
 }
 
+func TestCloseWaitsForTheWalkUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setUp(t)
+		b.filled()
+		b.live.hold, b.live.deaf = make(chan struct{}), true
+		if a := b.ask(numberA); a.Outcome != caller.Unavailable {
+			t.Fatalf("outcome %s, want unavailable", a.Outcome)
+		}
+		closed := make(chan struct{})
+		go func() {
+			b.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("closed while a walk was under way")
+		default:
+		}
+		close(b.live.hold)
+		<-closed
+		if a := b.ask(numberB); a.Outcome != caller.Unavailable {
+			t.Errorf("a lookup after the end is %s, want unavailable", a.Outcome)
+		}
+	})
+}
+
 // Nothing that was replaced before a lookup began may be seen by it: writers
 // change a person's name and number, and write down which name was committed
 // last; readers note that before they ask.

@@ -231,6 +231,20 @@ func TestNotFoundHasNoVersionAndGoesByTheOrderOfRequests(t *testing.T) {
 	equal(t, "after an answer of a later moment", names(t, s, numberA), []string{"Ann"})
 }
 
+func TestAgreementMakesARecordYounger(t *testing.T) {
+	s := open(t)
+	apply(t, s, caller.Batch{Users: []caller.UserUpdate{user(1, "Ann", numberA, 10)}})
+	again := user(1, "Ann", numberA, 10)
+	again.Version.Sent, again.AsOf = at(9).UnixNano(), at(30) // the same version, read earlier
+	c := apply(t, s, caller.Batch{Users: []caller.UserUpdate{again}, Urgent: true})
+	equal(t, "records refreshed", c.Refreshed, 1)
+	equal(t, "numbers told of", c.Numbers, []string{numberA})
+	got, _, err := s.Caller(1)
+	if err != nil || !got.Seen.Equal(at(30)) {
+		t.Errorf("last seen %v, error %v; want %v", got.Seen, err, at(30))
+	}
+}
+
 func TestIdentitiesHaveTheirOwnReadTime(t *testing.T) {
 	s := open(t)
 	apply(t, s, caller.Batch{Users: []caller.UserUpdate{user(1, "Ann", numberA, 10)}})

@@ -102,3 +102,21 @@ func TestOldResolvedTicketsAreNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestWhoIsToldOfATicket(t *testing.T) {
+	s := open(t)
+	apply(t, s, caller.Batch{Tickets: []caller.TicketUpdate{ticket(10, 1, "open", 1)}})
+	c := apply(t, s, caller.Batch{Tickets: []caller.TicketUpdate{ticket(10, 2, "open", 2)}})
+	equal(t, "of a move, both requesters", c.People, []int64{1, 2})
+	c = apply(t, s, caller.Batch{Urgent: true, Requested: []caller.Requested{{UserID: 2, TicketIDs: []int64{10}, Sent: at(3).UnixNano(), AsOf: at(3)}}})
+	equal(t, "of a reading that agrees, the requester: their answer is younger now", c.People, []int64{2})
+}
+
+func TestTicketNotFoundGoesByTheOrderOfRequests(t *testing.T) {
+	s := open(t)
+	apply(t, s, caller.Batch{Users: []caller.UserUpdate{user(1, "Ann", numberA, 0)}, Tickets: []caller.TicketUpdate{ticket(10, 1, "open", 10)}})
+	apply(t, s, caller.Batch{Gone: []caller.Gone{{Stream: caller.Tickets, ID: 10, Sent: at(5).UnixNano()}}})
+	equal(t, "after a not-found asked for before", openTickets(t, s, 1), []int64{10})
+	apply(t, s, caller.Batch{Gone: []caller.Gone{{Stream: caller.Tickets, ID: 10, Sent: at(20).UnixNano()}}})
+	equal(t, "after a later not-found", openTickets(t, s, 1), []int64(nil))
+}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aniproxy/internal/caller"
@@ -16,12 +17,19 @@ import (
 // While serving, a page is cut so that no transaction is long, and its position
 // goes with the last cut.
 func TestLargeBatchIsCutWhileServing(t *testing.T) {
+	var s *Store
 	var told []caller.Change
-	s := open(t, func(o *Options) { o.OnCommit = func(c caller.Change) { told = append(told, c) } })
+	var cursors []string // after each transaction
+	s = open(t, func(o *Options) {
+		o.OnCommit = func(c caller.Change) {
+			told = append(told, c)
+			cursors = append(cursors, s.Streams().Tickets.Cursor)
+		}
+	})
 	for _, stream := range []caller.Stream{caller.Users, caller.Tickets} {
 		apply(t, s, caller.Batch{Position: &caller.Position{Stream: stream, Complete: true}})
 	}
-	told = nil
+	told, cursors = nil, nil
 	b := caller.Batch{Position: &caller.Position{Stream: caller.Tickets, Cursor: "after", Complete: true}}
 	for i := range int64(400) {
 		b.Users = append(b.Users, user(i+1, "x", "", 0))
@@ -35,39 +43,37 @@ func TestLargeBatchIsCutWhileServing(t *testing.T) {
 	}
 	size := s.Size()
 	equal(t, "users and tickets", []int64{size.Users, size.Tickets}, []int64{400, 400})
-	equal(t, "position", s.Streams().Tickets.Cursor, "after")
+	equal(t, "the position after each transaction", cursors, []string{"", "", "", "", "", "", "", "after"})
 }
 
-// What somebody waits for goes in between the cuts of a large batch.
+// What somebody waits for goes before a large batch that waits as well.
 func TestUrgentWritesGoInBetween(t *testing.T) {
-	var order []string
-	var s *Store
-	urgent := &job{done: make(chan struct{}), do: func(tx *transaction) error {
-		u := user(9999, "Urgent", numberA, 0)
-		return tx.apply(&caller.Batch{Users: []caller.UserUpdate{u}, Urgent: true})
-	}}
-	s = open(t, func(o *Options) {
-		o.OnCommit = func(c caller.Change) {
-			if len(c.Numbers) > 0 {
-				order = append(order, "urgent")
-				return
+	synctest.Test(t, func(t *testing.T) {
+		for range 10 { // a choice by chance would be right sometimes
+			var order []string
+			var s *Store
+			write := func(id int64, name, number string) *job {
+				return &job{done: make(chan struct{}), do: func(tx *transaction) error {
+					return tx.apply(&caller.Batch{Users: []caller.UserUpdate{user(id, name, number, 0)}})
+				}}
 			}
-			order = append(order, "cut")
-			if len(order) == 1 && c.Accepted > 0 {
-				s.urgent <- urgent // as a webhook would, while the first cut is written
-			}
+			urgent, large := write(2, "urgent", "+15135550002"), write(3, "large", "+15135550003")
+			s = open(t, func(o *Options) {
+				o.OnCommit = func(c caller.Change) {
+					order = append(order, c.Numbers[0])
+					if len(order) == 1 { // both wait while the first is written
+						go func() { s.bulk <- large }()
+						synctest.Wait()
+						s.urgent <- urgent
+					}
+				}
+			})
+			apply(t, s, caller.Batch{Users: []caller.UserUpdate{user(1, "first", "+15135550001", 0)}})
+			<-urgent.done
+			<-large.done
+			equal(t, "order of the transactions", order, []string{"+15135550001", "+15135550002", "+15135550003"})
 		}
 	})
-	for _, stream := range []caller.Stream{caller.Users, caller.Tickets} {
-		apply(t, s, caller.Batch{Position: &caller.Position{Stream: stream, Complete: true}})
-	}
-	order = nil
-	var b caller.Batch
-	for i := range int64(250) {
-		b.Users = append(b.Users, user(i+1, "x", "", 0))
-	}
-	apply(t, s, b)
-	equal(t, "order of the transactions", order, []string{"cut", "urgent", "cut", "cut"})
 }
 
 func TestPaceLearnsWhatARecordCosts(t *testing.T) {
