@@ -35,9 +35,10 @@ type zendesk struct {
 	people   map[int64]caller.UserUpdate
 	tickets  map[int64][]caller.TicketUpdate // by requester
 	err      error
-	partial  bool          // searches have more hits than they show
-	hold     chan struct{} // where not nil, searches wait until it is closed
-	deaf     bool          // and do not heed their context
+	partial  bool                // searches have more hits than they show
+	hold     chan struct{}       // where not nil, searches wait until it is closed
+	lagging  []caller.UserUpdate // hits of the past
+	deaf     bool                // and do not heed their context
 	searches int
 	during   func() // runs in the middle of a walk
 }
@@ -69,6 +70,11 @@ func (z *zendesk) Search(ctx context.Context, digits string) ([]caller.UserUpdat
 			u.Identities = nil
 			hits = append(hits, z.now(u))
 		}
+	}
+	for _, u := range z.lagging {
+		u = z.now(u)
+		u.Version.Sent-- // the search is asked before anything else
+		hits = append(hits, u)
 	}
 	if during != nil {
 		during()
@@ -351,6 +357,16 @@ func TestSearchHitIsNotBelieved(t *testing.T) {
 	if a.Reason != "too_many_hits" {
 		t.Errorf("reason %q, want too_many_hits", a.Reason)
 	}
+}
+
+// The search's index lags: it still shows somebody who is gone, and somebody
+// else with the number they had before.
+func TestSearchHitThatIsOutOfDateIsNotBelieved(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	b.live.lagging = []caller.UserUpdate{person(1, "Gone", numberA), person(2, "Moved", numberA)}
+	b.live.people[2] = person(2, "Moved", numberB)
+	b.expect("a number that nobody has any more", b.ask(numberA), caller.NotFound, caller.FromLive)
 }
 
 func TestBeforeTheFirstEndOfAStreamAbsenceProvesNothing(t *testing.T) {

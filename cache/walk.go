@@ -146,8 +146,9 @@ func (r *Resolver) ask(ctx context.Context, k key) (*entry, error) {
 }
 
 // people finds everyone who may have the number: the search's hits and those
-// whom the mirror knows. Whoever does not show the number as profile phone is
-// read with their identities before they are believed or dropped.
+// whom the mirror knows. All of them are read by id, with their identities,
+// before they are believed or dropped: the search's index lags by minutes, and
+// shows people as they were, or who are gone.
 func (r *Resolver) people(ctx context.Context, f *found, k key, mirrored []caller.Caller) error {
 	hits, complete, err := r.o.Live.Search(ctx, ani.National(k.e164))
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *Resolver) people(ctx context.Context, f *found, k key, mirrored []calle
 	for _, h := range hits {
 		shown[h.User.ID] = true
 		f.batch.Users = append(f.batch.Users, h)
-		if h.Number != k.e164 && h.User.Active {
+		if h.User.Active {
 			unsure = append(unsure, h.User.ID)
 		}
 	}
@@ -195,11 +196,16 @@ func (r *Resolver) join(f *found, k key, mirrored []caller.Caller) []caller.Call
 	for _, c := range mirrored {
 		byID[c.User.ID] = c
 	}
+	gone := map[int64]bool{}
 	for _, g := range f.batch.Gone {
+		gone[g.ID] = true
 		delete(byID, g.ID)
 	}
 	for i := range f.batch.Users {
 		u := &f.batch.Users[i]
+		if gone[u.User.ID] {
+			continue
+		}
 		if !has(u, k.e164) || !slices.Contains(r.o.Roles, u.User.Role) {
 			// A hit that shows another profile phone may still have the number
 			// as an identity that the mirror knows; it was read again if so.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -192,19 +193,34 @@ func saneID(id string) bool {
 	if id == "" || len(id) > 64 {
 		return false
 	}
-	letters, digits := 0, 0
+	run, longest := 0, 0 // of digits, whatever stands between them
 	for i := range len(id) {
 		switch c := id[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-			letters++
+			run = 0
 		case c >= '0' && c <= '9':
-			digits++
+			run++
+			longest = max(longest, run)
 		case c == '.', c == '_', c == '-':
 		default:
 			return false
 		}
 	}
-	return letters > 0 || digits < shortestNumber
+	return longest < shortestNumber || isUUID(id)
+}
+
+// isUUID tells a UUID, whose digits are nobody's number, by its form.
+func isUUID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (id[i] == '-') || !dash && !strings.ContainsRune("0123456789abcdefABCDEF", rune(id[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // panicError is a panic as an error for the log: where it happened, and of

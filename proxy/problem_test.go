@@ -65,6 +65,8 @@ func TestRequestIDs(t *testing.T) {
 		{"another script", "ä", false},
 		{"markup", "<b>", false},
 		{"what could be a phone number", "1-513-555-0101", false},
+		{"a phone number behind a word", "ani-15135550142", false},
+		{"a UUID of many digits", "12345678-1234-4234-8234-123456789012", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,6 +71,11 @@ func (s *Syncer) payAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("identities: %w", err)
 		}
+		if tooManyGone(len(gone), len(ids)) {
+			s.log.Warn("most of the users asked for are not to be seen: none of them is taken out",
+				slog.Int("asked", len(ids)), slog.Int("missing", len(gone)))
+			gone = nil
+		}
 		if _, err := s.store.Apply(ctx, caller.Batch{Users: users, Gone: gone}); err != nil {
 			return fmt.Errorf("identities: %w", err)
 		}
@@ -80,4 +85,12 @@ func (s *Syncer) payAll(ctx context.Context) error {
 		s.mu.Unlock()
 		after = ids[len(ids)-1]
 	}
+}
+
+// tooManyGone tells whether an answer looks less like people who have left
+// than like credentials that may not see them any more: a mirror must not be
+// emptied by that. They stay due, and are asked for again.
+func tooManyGone(gone, asked int) bool {
+	const few = 10 // of so many, most may well have left
+	return asked >= few && gone*5 > asked
 }

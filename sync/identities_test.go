@@ -44,6 +44,23 @@ func TestIdentitiesAreReadUntilNoneIsDue(t *testing.T) {
 	})
 }
 
+// Credentials that may not see people any more must not empty the mirror.
+func TestMostPeopleGoneAtOnceIsNotBelieved(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := newAccount(50, 0)
+		a.gone = map[int64]bool{}
+		for id := range int64(100) {
+			a.gone[id] = true
+		}
+		m := start(t, a, nil, withIdentities)
+		m.wantState(m.run(""), "done")
+		synctest.Wait()
+		if size := m.store.Size(); size.Users != 50 || size.IdentitiesDue != 50 {
+			t.Errorf("%d users are left, %d due; want all 50", size.Users, size.IdentitiesDue)
+		}
+	})
+}
+
 func TestIdentitiesGoOnAfterARestart(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		a := newAccount(250, 0)

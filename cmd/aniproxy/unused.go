@@ -41,6 +41,8 @@ func unused(cfg *config.Config) []string {
 		{cfg.Match.Shared != "withhold", "match.shared (shared numbers are withheld)"},
 		{spoken(cfg), "speech.reveal, include_subject, max_chars, time_zone and templates (the greeting is neutral)"},
 		{len(cfg.Routing.Rules) > 0, "routing.rules (the ticket's severity alone speaks)"},
+		{cfg.Sync.DeleteGuard != config.Defaults().Sync.DeleteGuard, "sync.delete_guard (a full walk removes nobody)"},
+		{distinct(cfg), "distinct_per_minute of clients (rate and live_per_minute hold)"},
 		{len(cfg.Webhook.Secrets) > 0, "webhook.secrets (the exports alone bring news)"},
 		{cfg.Comments.FollowUpClosed || cfg.Comments.AllowPublic, "comments (nothing is written back)"},
 	} {
@@ -49,6 +51,17 @@ func unused(cfg *config.Config) []string {
 		}
 	}
 	return keys
+}
+
+// distinct tells whether some client's limit of different numbers is set.
+func distinct(cfg *config.Config) bool {
+	const unset = 3000
+	for i := range cfg.Clients {
+		if cfg.Clients[i].DistinctPerMinute != unset {
+			return true
+		}
+	}
+	return false
 }
 
 // spoken tells whether the configuration says how a ticket is spoken of.

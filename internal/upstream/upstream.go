@@ -204,13 +204,15 @@ func (a *Adapter) withIdentities(
 		return a.user(u, sent, sent, sideloaded), nil
 	}
 	ids, read, err := client.UserIdentities(ctx, u.ID)
-	if err != nil && classOf(err) != zendesk.ClassNotFound {
+	switch {
+	case classOf(err) == zendesk.ClassNotFound:
+		// Gone since they were shown, or hidden: their identities are not known.
+		return a.user(u, sent, sent, nil), nil
+	case err != nil:
 		return caller.UserUpdate{}, fault(ctx, err)
 	}
 	update := a.user(u, sent, sent, map[int64][]zendesk.Identity{u.ID: ids})
-	if err == nil {
-		update.Identities.Sent = read.UnixNano()
-	}
+	update.Identities.Sent = read.UnixNano()
 	return update, nil
 }
 
