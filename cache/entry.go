@@ -110,8 +110,9 @@ func (e *entry) proof(s caller.Streams, now time.Time, maxStale time.Duration, e
 }
 
 // age is how long ago Zendesk last agreed with the answer: the older of the
-// part that says who has the number and the part that says which tickets wait.
-func (e *entry) age(s caller.Streams, now time.Time) time.Duration {
+// part that says who has the number and the part that says which tickets wait,
+// where the answer is about tickets.
+func (e *entry) age(s caller.Streams, now time.Time, everyonesTickets bool) time.Duration {
 	people := latest(s.Users.Watermark, e.walked)
 	if len(e.callers) > 0 {
 		oldest := e.callers[0].Seen
@@ -121,9 +122,11 @@ func (e *entry) age(s caller.Streams, now time.Time) time.Duration {
 		people = latest(people, oldest)
 	}
 	agreed := people
-	if len(e.callers) == 1 {
-		if tickets := latest(s.Tickets.Watermark, e.callers[0].TicketsSeen); !tickets.IsZero() {
-			agreed = earliest(agreed, tickets)
+	if len(e.callers) == 1 || everyonesTickets {
+		for i := range e.callers {
+			if tickets := latest(s.Tickets.Watermark, e.callers[i].TicketsSeen); !tickets.IsZero() {
+				agreed = earliest(agreed, tickets)
+			}
 		}
 	}
 	if agreed.IsZero() {

@@ -136,7 +136,7 @@ func (r *Resolver) fallBack(k key, known *entry, f caller.Fault) caller.Answer {
 
 // answer says what an entry comes to at this moment.
 func (r *Resolver) answer(k key, e *entry, from caller.Source, s caller.Streams, now time.Time) caller.Answer {
-	a := caller.Answer{ANI: k.e164, Callers: e.callers, Source: from, Age: e.age(s, now)}
+	a := caller.Answer{ANI: k.e164, Callers: e.callers, Source: from, Age: e.age(s, now, k.tickets)}
 	a.Stale = a.Age > r.o.MaxStale || !e.proof(s, now, r.o.MaxStale, k.tickets)
 	switch len(e.callers) {
 	case 0:

@@ -109,11 +109,9 @@ func TestSyncState(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	w := newWorld(t, func(o *Options) {
-		withClients(o)
-		o.Outbox = func() status.Outbox { return status.Outbox{Queued: 8, Failed: 9, Oldest: 10 * time.Second} }
-	})
+	w := newWorld(t, withClients)
 	busy(w)
+	w.shelf.state = status.Outbox{Queued: 8, Failed: 9, Oldest: 10 * time.Second}
 	w.resolver.stats = status.Cache{MemoryHits: 5, DiskHits: 2, LiveHits: 1, NegativeHits: 1, Misses: 1, Entries: 11, Bytes: 12, Evictions: 13, DroppedSets: 14, WalksInFlight: 15}
 	for _, number := range []string{annsNumber, annsNumber, sharedNumber, "", "junk"} {
 		w.get(t, "/v1/lookup?ani="+url.QueryEscape(number), "lookup")

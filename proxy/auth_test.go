@@ -101,8 +101,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 				}
 				return
 			}
+			detail := (*reply).detail
+			if r.scope == ScopeZendesk {
+				detail = (*reply).envelope
+			}
 			got := ask("")
-			got.detail(t, http.StatusUnauthorized)
+			detail(got, t, http.StatusUnauthorized)
 			want := []string{`Basic realm="aniproxy", charset="UTF-8"`, `Bearer realm="aniproxy"`}
 			if diff := cmp.Diff(want, got.header.Values("WWW-Authenticate")); diff != "" {
 				t.Errorf("WWW-Authenticate (-want +got):\n%s", diff)
@@ -110,11 +114,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 			for _, scope := range Scopes() {
 				got := ask(string(scope))
 				if scope == r.scope {
-					if got.status >= http.StatusBadRequest {
+					if got.status == http.StatusUnauthorized || got.status == http.StatusForbidden || got.status >= http.StatusInternalServerError {
 						t.Errorf("with the scope %s: status %d", scope, got.status)
 					}
-				} else if detail := got.detail(t, http.StatusForbidden); !strings.Contains(detail, "scope "+string(r.scope)+",") {
-					t.Errorf("with the scope %s: %s", scope, detail)
+				} else if why := detail(got, t, http.StatusForbidden); !strings.Contains(why, "scope "+string(r.scope)+",") {
+					t.Errorf("with the scope %s: %s", scope, why)
 				}
 			}
 		})
@@ -241,9 +245,5 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	o := newWorld(t, nil).o
 	if _, err := New(o); err == nil {
 		t.Error("a registry takes the same metrics twice")
-	}
-	o.Voices = map[string]string{"en": "!"}
-	if _, err := New(o); err == nil || !strings.Contains(err.Error(), `"!"`) {
-		t.Errorf("a voice that is no tag: %v", err)
 	}
 }

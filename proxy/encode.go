@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -13,12 +14,14 @@ import (
 
 // view is all that a lookup's answer is made of.
 type view struct {
-	answer    caller.Answer
-	choice    caller.Choice
-	decision  routing.Decision
-	voice     *speech.Voice
-	agentBase string
-	agents    map[string]string
+	answer   caller.Answer
+	choice   caller.Choice
+	decision routing.Decision
+	voice    *speech.Voice
+	// text and ssml are what the caller hears.
+	text, ssml []byte
+	agentBase  string
+	agents     map[string]string
 }
 
 // encoder writes the flat object of a lookup. It is written by hand, a line a
@@ -44,8 +47,8 @@ func appendLookup(dst []byte, v *view, readable fieldSet) []byte {
 	e.ticket(v)
 	e.assignee(v)
 	e.routing(&v.decision)
-	e.text(fSpokenText, v.voice.Text)
-	e.ssml(fSpokenSSML, v.voice.SSML)
+	e.spoken(fSpokenText, v.text, maxText)
+	e.spoken(fSpokenSSML, v.ssml, maxSSML)
 	e.text(fLanguage, v.voice.Tag)
 	e.screenPop(v)
 	e.text(fSource, string(v.answer.Source))
@@ -56,12 +59,12 @@ func appendLookup(dst []byte, v *view, readable fieldSet) []byte {
 }
 
 // match tells how many people the number is: a number that a ticket settled is
-// one person's.
+// one person's, one that was settled by the latest ticket is still several's.
 func (v *view) match() (match string, count int) {
 	switch {
-	case v.choice.Caller != nil:
+	case v.choice.Caller != nil && !v.choice.Guessed:
 		return "unique", 1
-	case v.choice.Outcome == caller.Ambiguous:
+	case v.choice.Guessed, v.choice.Outcome == caller.Ambiguous:
 		return "ambiguous", min(len(v.answer.Callers), caller.MaxMatches)
 	default:
 		return none, 0
@@ -142,18 +145,18 @@ func loginOf(agents map[string]string, email string) string {
 	return email
 }
 
-// routing writes where the call should go. Queues and skills come from rules.
+// routing writes where the call should go.
 func (e *encoder) routing(d *routing.Decision) {
 	e.text(fSeverity, string(d.Severity))
 	e.integer(fQueuePriority, int64(d.QueuePriority))
-	e.flag(fHasQueue, false)
-	e.text(fQueueID, "")
-	e.text(fQueueName, "")
-	e.flag(fHasSkill, false)
-	e.text(fSkillValue, "")
+	e.flag(fHasQueue, d.QueueID != "")
+	e.text(fQueueID, d.QueueID)
+	e.text(fQueueName, d.QueueName)
+	e.flag(fHasSkill, d.SkillValue != "")
+	e.text(fSkillValue, d.SkillValue)
 	e.text(fAction, d.Action)
-	e.text(fBusyAction, "")
-	e.text(fBusyQueueID, "")
+	e.text(fBusyAction, d.BusyAction)
+	e.text(fBusyQueueID, d.BusyQueueID)
 	e.text(fRouteRule, d.Rule)
 }
 
@@ -219,16 +222,21 @@ func (e *encoder) address(f field, s string) {
 	e.text(f, s)
 }
 
-// ssml writes a whole <speak> element; one that is too long would be cut
-// within a tag and is absent.
-func (e *encoder) ssml(f field, s string) {
-	if !e.readable.has(f) || s == "" || !fits(s, maxSSML) {
+// spoken writes what speech has made fit to be spoken: of its characters only
+// the quotes of an element's attribute need JSON's escape. One that is too long
+// would be cut within a tag and is absent.
+func (e *encoder) spoken(f field, s []byte, most int) {
+	if len(s) == 0 || !e.readable.has(f) || len(s) > most && utf8.RuneCount(s) > most {
 		e.none(f)
 		return
 	}
 	e.key(f)
 	e.out = append(e.out, '"')
-	e.out = appendClean(e.out, s, maxSSML)
+	for i := bytes.IndexByte(s, '"'); i >= 0; i = bytes.IndexByte(s, '"') {
+		e.out = append(append(e.out, s[:i]...), '\\', '"')
+		s = s[i+1:]
+	}
+	e.out = append(e.out, s...)
 	e.out = append(e.out, '"', ',')
 }
 

@@ -26,6 +26,22 @@ const (
 	paramTicketID
 	paramFresh
 	paramMode
+	paramDNIS
+	paramAgents
+	paramEWT
+	paramInteraction
+	paramUserID
+	paramSubject
+	paramBody
+	paramOutcome
+	paramAgent
+	paramQueue
+	paramDuration
+	paramPublic
+	paramState
+	paramBefore
+	paramLimit
+	paramContent
 	paramCount
 )
 
@@ -43,6 +59,38 @@ func paramOf(name string) (p param, ok bool) {
 		return paramFresh, true
 	case "mode":
 		return paramMode, true
+	case "dnis":
+		return paramDNIS, true
+	case "agents_available":
+		return paramAgents, true
+	case "ewt_ms":
+		return paramEWT, true
+	case "interaction_id":
+		return paramInteraction, true
+	case "user_id":
+		return paramUserID, true
+	case "subject":
+		return paramSubject, true
+	case "body":
+		return paramBody, true
+	case "outcome":
+		return paramOutcome, true
+	case "agent":
+		return paramAgent, true
+	case "queue":
+		return paramQueue, true
+	case "duration_seconds":
+		return paramDuration, true
+	case "public":
+		return paramPublic, true
+	case "state":
+		return paramState, true
+	case "before":
+		return paramBefore, true
+	case "limit":
+		return paramLimit, true
+	case "content":
+		return paramContent, true
 	default:
 		return 0, false
 	}
@@ -106,15 +154,19 @@ func (p *params) optional(at param) string {
 }
 
 // whole is an optional whole number above 0, exact however long: 0 where it is
-// not given, negative or not readable. "123.0" is what some flows make of 123.
-func (p *params) whole(at param) int64 {
+// not given, negative or not readable.
+func (p *params) whole(at param) int64 { return max(0, p.known(at)) }
+
+// known is an optional whole number of which 0 is one: -1 where it is not
+// given, negative or not readable. "123.0" is what some flows make of 123.
+func (p *params) known(at param) int64 {
 	digits := p.optional(at)
 	if head, tail, found := strings.Cut(digits, "."); found && strings.Trim(tail, "0") == "" {
 		digits = head
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || n < 0 {
-		return 0
+		return -1
 	}
 	return n
 }
@@ -122,6 +174,11 @@ func (p *params) whole(at param) int64 {
 // flag is an optional yes.
 func (p *params) flag(at param) bool {
 	return p.whole(at) == 1 || strings.EqualFold(p.optional(at), "true")
+}
+
+// line is an optional text of one line, cut at so many characters.
+func (p *params) line(at param, most int) string {
+	return strings.TrimSpace(clean(p.optional(at), most))
 }
 
 // read takes the inputs from where the method has them: the query of a GET,

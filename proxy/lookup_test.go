@@ -10,9 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"aniproxy/internal/caller"
+	"aniproxy/internal/routing"
+	"aniproxy/internal/speech"
 )
 
 // whole may read every field of a lookup.
@@ -55,12 +60,20 @@ func itoa(n int) string {
 	return string(b)
 }
 
+// spokenOf is what a voice says of a call: its wording is speech's own to test.
+func spokenOf(t *testing.T, lang string, c speech.Call) map[string]any {
+	t.Helper()
+	c.Known, c.Now = true, start
+	voice := voicesOf(t, speech.Options{}).For(lang, "")
+	text, ssml := voice.Append(nil, nil, &c)
+	return map[string]any{"spoken_text": string(text), "spoken_ssml": string(ssml), "language": voice.Tag}
+}
+
 func TestLookup(t *testing.T) {
-	spanish := map[string]any{
-		"spoken_text": "Hola, gracias por llamar.", "spoken_ssml": "<speak>Hola, gracias por llamar.</speak>", "language": "es-US",
-	}
+	tickets := ann().Open
+	annSaid := speech.Call{FirstName: "Ann", Ticket: &tickets[0], Others: 3}
 	annIsKnown := func() map[string]any {
-		return with(with(absentAnswer(), spanish), map[string]any{
+		return with(with(absentAnswer(), spokenOf(t, "es", annSaid)), map[string]any{
 			"found": 1, "outcome": "found", "ani": annsNumber, "match": "unique", "match_count": 1,
 			"user_id": "9007199254740993", "user_name": "Ann Lee", "user_first_name": "Ann", "user_email": "ann@example.org",
 			"user_locale": "es-MX", "user_tags": "vip,gold", "user_url": "https://acme.zendesk.com/agent/users/9007199254740993",
@@ -83,7 +96,7 @@ func TestLookup(t *testing.T) {
 		{"one person with tickets", "ani=" + url.QueryEscape(annsNumber), annIsKnown()},
 		{
 			"the ticket that the caller keyed in", "ani=" + url.QueryEscape(annsNumber) + "&ticket_id=502",
-			with(annIsKnown(), map[string]any{
+			with(with(annIsKnown(), spokenOf(t, "es", speech.Call{FirstName: "Ann", Ticket: &tickets[1], Others: 3})), map[string]any{
 				"ticket_id": "502", "ticket_status": "pending", "ticket_priority": "low", "ticket_type": "none", "ticket_subject": "Toner",
 				"ticket_created_at": "2026-03-04T05:02:47Z", "ticket_updated_at": "2026-03-04T05:05:07Z", "ticket_tags": "none",
 				"ticket_url": "https://acme.zendesk.com/agent/tickets/502", "ticket2_id": "503", "ticket2_status": "open",
@@ -94,7 +107,7 @@ func TestLookup(t *testing.T) {
 		{"a ticket that is somebody else's", "ani=" + url.QueryEscape(annsNumber) + "&ticket_id=601", annIsKnown()},
 		{
 			"one person without tickets", "ani=" + url.QueryEscape(quietNumber),
-			nobody(map[string]any{
+			with(nobody(spokenOf(t, "en", speech.Call{FirstName: "Bo"})), map[string]any{
 				"found": 1, "outcome": "found", "ani": quietNumber, "match": "unique", "match_count": 1,
 				"user_id": "12", "user_name": "Bo", "user_first_name": "Bo", "user_url": "https://acme.zendesk.com/agent/users/12",
 				"screen_pop_url": "https://acme.zendesk.com/agent/users/12", "source": "memory", "age_seconds": 90,
@@ -114,7 +127,7 @@ func TestLookup(t *testing.T) {
 		},
 		{
 			"several people and the ticket of one", "ani=" + url.QueryEscape(sharedNumber) + "&ticket_id=602",
-			nobody(map[string]any{
+			with(nobody(spokenOf(t, "en", speech.Call{FirstName: "Dario", Ticket: &sharers()[1].Open[0]})), map[string]any{
 				"found": 1, "outcome": "found", "reason": "ticket_id", "ani": sharedNumber, "match": "unique", "match_count": 1,
 				"user_id": "22", "user_name": "Dario Private", "user_first_name": "Dario", "user_url": "https://acme.zendesk.com/agent/users/22",
 				"ticket_found": 1, "ticket_id": "602", "ticket_status": "pending", "ticket_subject": "Classified",
@@ -135,9 +148,7 @@ func TestLookup(t *testing.T) {
 		{"junk", "ani=junk", nobody(map[string]any{"outcome": "invalid", "reason": "malformed"})},
 		{
 			"the language that the flow speaks", "ani=" + url.QueryEscape(annsNumber) + "&lang=it-IT",
-			with(annIsKnown(), map[string]any{
-				"language": "it-IT", "spoken_text": "Salve, grazie per averci chiamato.", "spoken_ssml": "<speak>Salve, grazie per averci chiamato.</speak>",
-			}),
+			with(annIsKnown(), spokenOf(t, "it", annSaid)),
 		},
 		{"a language that nobody speaks", "ani=" + url.QueryEscape(annsNumber) + "&lang=ja", annIsKnown()},
 	}
@@ -160,6 +171,97 @@ func TestTheTicketOrderIsTheConfigured(t *testing.T) {
 	got := w.get(t, "/v1/lookup?ani="+url.QueryEscape(annsNumber), "whole").json(t)
 	if diff := cmp.Diff([]any{"501", "503", "502"}, []any{got["ticket_id"], got["ticket2_id"], got["ticket3_id"]}); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A shared number that is answered as its latest ticket's requester is a guess:
+// the count says so, and no name is spoken.
+func TestTheLatestTicketOfASharedNumber(t *testing.T) {
+	w := newWorld(t, func(o *Options) { whole(o); o.TicketPolicy.LatestOfShared = true })
+	got := w.get(t, "/v1/lookup?ani="+url.QueryEscape(sharedNumber), "whole").json(t)
+	want := with(map[string]any{"outcome": "found", "reason": "latest_ticket", "match": "ambiguous", "user_id": "21", "ticket_id": "601"},
+		map[string]any{"found": 1, "match_count": 2})
+	for key, value := range want {
+		if got[key] != value {
+			t.Errorf("%s is %v, want %v", key, got[key], value)
+		}
+	}
+	text, _ := got["spoken_text"].(string)
+	if strings.Contains(text, "Carla") || !strings.Contains(text, "6 0 1") {
+		t.Errorf("the caller hears %q", text)
+	}
+}
+
+// What may be out of date is no proof that nothing is open.
+func TestAStaleAnswerDoesNotSayThatNothingIsOpen(t *testing.T) {
+	w := newWorld(t, whole)
+	fresh := w.get(t, "/v1/lookup?ani="+url.QueryEscape(quietNumber), "whole").json(t)["spoken_text"]
+	w.resolver.stale.Store(true)
+	stale := w.get(t, "/v1/lookup?ani="+url.QueryEscape(quietNumber), "whole").json(t)["spoken_text"]
+	want := spokenOf(t, "en", speech.Call{FirstName: "Bo", TicketsUnknown: true})["spoken_text"]
+	if stale != want || stale == fresh {
+		t.Errorf("the caller hears %q, and %q of a fresh answer", stale, fresh)
+	}
+}
+
+func TestWhatIsLeftOutIsNotThere(t *testing.T) {
+	w := newWorld(t, func(o *Options) {
+		whole(o)
+		o.Clients = append(o.Clients, newClient("clerk", "lookup", "directory"))
+		o.TicketPolicy.Exclude = caller.TicketFilter{Tags: []string{"fire"}} // 503
+	})
+	ani := "ani=" + url.QueryEscape(annsNumber)
+	got := w.get(t, "/v1/lookup?"+ani, "whole")
+	if m := got.json(t); m["ticket_id"] != "502" || m["unresolved_count"] != json.Number("3") || strings.Contains(string(got.body), "503") {
+		t.Errorf("%s", got.body)
+	}
+	for _, path := range []string{"/v1/lookup?ticket_id=503&" + ani, "/v1/users?" + ani, "/v1/users/9007199254740993/tickets"} {
+		got := w.get(t, path, "clerk")
+		if body := string(got.body); got.status != http.StatusOK || strings.Contains(body, "503") || strings.Contains(body, "fire") || !strings.Contains(body, `"unresolved_count":3`) {
+			t.Errorf("%s: %d %s", path, got.status, body)
+		}
+	}
+}
+
+func TestRulesDecide(t *testing.T) {
+	few, long := 2, 5*time.Minute
+	router, err := routing.New([]routing.Rule{
+		{Name: "busy", When: routing.Condition{AgentsAvailableMax: new(int)}, Then: routing.Result{Action: "callback"}},
+		{Name: "slow", When: routing.Condition{EWTMin: &long}, Then: routing.Result{Action: "menu", QueuePriority: 2}},
+		{Name: "spanish line", When: routing.Condition{DNIS: []string{"+18005550100"}, Language: []string{"es"}}, Then: routing.Result{
+			Action: "queue", QueueID: "0b3c2f9a-7a53-4b0e-9a55-3f8a50a2c001", QueueName: "Soporte", BusyAction: "voicemail",
+			BusyQueueID: "0b3c2f9a-7a53-4b0e-9a55-3f8a50a2c002",
+		}},
+		{Name: "skilled", When: routing.Condition{AgentsAvailableMin: &few}, Then: routing.Result{Action: "queue", SkillValue: "tier2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, func(o *Options) { whole(o); o.Router = router })
+	tests := []struct {
+		name, more string
+		want       map[string]any
+	}{
+		{"nothing more is known", "", with(map[string]any{"route_rule": "default", "action": "menu", "queue_id": "none", "skill_value": "none"}, map[string]any{"has_queue": 0, "has_skill": 0, "queue_priority": 1})},
+		{"what is not readable is not known", "&agents_available=-1&ewt_ms=null&dnis=", map[string]any{"route_rule": "default"}},
+		{"nobody is free", "&agents_available=0", map[string]any{"route_rule": "busy", "action": "callback"}},
+		{"a long wait", "&agents_available=1&ewt_ms=300000.0", with(map[string]any{"route_rule": "slow"}, map[string]any{"queue_priority": 2})},
+		{"the number called", "&dnis=%2B18005550100", with(map[string]any{
+			"route_rule": "spanish line", "queue_id": "0b3c2f9a-7a53-4b0e-9a55-3f8a50a2c001", "queue_name": "Soporte",
+			"busy_action": "voicemail", "busy_queue_id": "0b3c2f9a-7a53-4b0e-9a55-3f8a50a2c002",
+		}, map[string]any{"has_queue": 1})},
+		{"the language asked for", "&dnis=%2B18005550100&lang=it", map[string]any{"route_rule": "default"}},
+		{"a skill", "&agents_available=2&lang=it", with(map[string]any{"route_rule": "skilled", "skill_value": "tier2"}, map[string]any{"has_skill": 1})},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := w.get(t, "/v1/lookup?ani="+url.QueryEscape(annsNumber)+tt.more, "whole").json(t)
+			for key, value := range tt.want {
+				if got[key] != value {
+					t.Errorf("%s is %v, want %v", key, got[key], value)
+				}
+			}
+		})
 	}
 }
 

@@ -162,7 +162,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectOurs(gauge, counter)
 	c.collectCache(gauge, counter)
 	c.collectMirror(gauge)
-	zendesk, outbox := c.server.o.Zendesk(), c.server.outbox()
+	zendesk, outbox := c.server.o.Zendesk(), c.server.o.Outbox.Status()
 	counter(c.zendesk, zendesk.Requests)
 	counter(c.zendeskErrors, zendesk.Errors)
 	gauge(c.remaining, float64(zendesk.RateRemaining))

@@ -28,6 +28,8 @@ type call struct {
 	client *client
 	began  time.Time
 	on     side // the handler it came in by
+	// zendesk is true below /api/v2, where errors speak as Zendesk's do.
+	zendesk bool
 	// outcome and source are those of the lookup, "" where there was none.
 	outcome caller.Outcome
 	source  caller.Source
@@ -72,6 +74,7 @@ func (s *Server) around(on side, next echo.HandlerFunc) echo.HandlerFunc {
 		header["X-Request-Id"] = []string{c.id}
 		header["Cache-Control"] = noStore
 		header["X-Content-Type-Options"] = noSniff
+		_, c.zendesk = zendeskPath(echo.GetPath(r))
 		if err := s.guarded(c, next); err != nil {
 			s.answerError(c, err)
 		}
@@ -103,6 +106,9 @@ func (s *Server) guarded(c *call, next echo.HandlerFunc) (err error) {
 		}
 		return echo.ErrMethodNotAllowed
 	}
+	if c.zendesk {
+		return c.reroute(next)
+	}
 	return next(c)
 }
 
@@ -119,7 +125,7 @@ func (s *Server) guard(r *route, on side) echo.HandlerFunc {
 		if r.scope == Open || r.openLocally && on == onAdmin && s.o.AdminLoopback && local(c.Request()) == nil {
 			return r.handle(c)
 		}
-		client, err := s.authenticate(c.Request())
+		client, err := s.authenticate(c.Request(), c.zendesk)
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,8 @@ type fault struct {
 	status int
 	detail string
 	header http.Header // further headers, may be nil
+	// zendesk is the body below /api/v2, nil for that of the status.
+	zendesk any
 }
 
 func (f *fault) Error() string { return fmt.Sprintf("%d: %s", f.status, f.detail) }
@@ -45,6 +47,18 @@ func errForbidden(detail string) error {
 
 func errNotFound(detail string) error {
 	return &fault{status: http.StatusNotFound, detail: detail}
+}
+
+func errUnprocessable(detail string) error {
+	return &fault{status: http.StatusUnprocessableEntity, detail: detail}
+}
+
+// errLater asks for another try: nothing has been done, and the fault passes.
+func errLater(detail string) error {
+	return &fault{
+		status: http.StatusServiceUnavailable, detail: detail + "; nothing has been written, try again",
+		header: http.Header{"Retry-After": {"1"}},
+	}
 }
 
 // errUnauthorized is the same for a missing, a short and a wrong secret.
@@ -79,6 +93,10 @@ func errRate() error {
 func (s *Server) answerError(c *call, err error) {
 	f, ours := s.faultOf(c, err)
 	header := c.Response().Header()
+	if c.zendesk {
+		f = f.forZendesk()
+		header.Del("Allow") // Echo's, of a path that is not here then
+	}
 	for name, values := range f.header {
 		header[name] = values
 	}
@@ -89,13 +107,17 @@ func (s *Server) answerError(c *call, err error) {
 	if c.Response().Committed { // too late to say anything else
 		return
 	}
-	body, err := json.Marshal(Problem{
+	contentType, answer := "application/problem+json", any(Problem{
 		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Detail: f.detail, RequestID: c.id,
 	})
+	if c.zendesk {
+		contentType, answer = jsonType, f.envelope()
+	}
+	body, err := json.Marshal(answer)
 	if err != nil { // of strings and an integer: it cannot be
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "problem not encoded", slog.Any("error", err))
 	}
-	c.write(f.status, "application/problem+json", body)
+	c.write(f.status, contentType, body)
 }
 
 // faultOf finds the answer to an error; ours is true for what is no fault of
@@ -104,6 +126,11 @@ func (s *Server) faultOf(c *call, err error) (f *fault, ours bool) {
 	var known *fault
 	if errors.As(err, &known) {
 		return known, false
+	}
+	var shelved *outboxError
+	if errors.As(err, &shelved) {
+		later, _ := errLater("the outbox cannot be read or written").(*fault) //nolint:errcheck // it is one
+		return later, true
 	}
 	var mode *status.ModeError
 	if errors.As(err, &mode) {

@@ -23,7 +23,6 @@ func TestWhatThereIsNot(t *testing.T) {
 		{"GET", "/v1/lookup/", 404, ""},
 		{"GET", "//v1/lookup?ani=5", 404, ""},
 		{"GET", "/v1/users/5/other", 404, ""},
-		{"GET", "/api/v2/users/search.json", 404, ""},
 		{"OPTIONS", "/nowhere", 404, ""},
 		{"DELETE", "/v1/lookup", 405, "GET, POST"},
 		{"HEAD", "/healthz", 405, "GET"},

@@ -44,6 +44,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/outbox"
+	"aniproxy/internal/routing"
 	"aniproxy/internal/speech"
 	"aniproxy/internal/status"
 )
@@ -58,12 +60,43 @@ type Resolver interface {
 	Purge()
 }
 
-// Directory is what the mirror holds, by id. ok is false for whom it does not
+// Directory is what the mirror holds, by id. ok is false for what it does not
 // know; an error is the disk's. All of it may be called concurrently.
 type Directory interface {
 	Caller(id int64) (c caller.Caller, ok bool, err error)
+	// Ticket reads an unresolved ticket.
+	Ticket(id int64) (t caller.Ticket, ok bool, err error)
+	// Objects are Zendesk's own objects as JSON, slimmed, in the order of the
+	// ids; one that the mirror does not hold is left out.
+	Objects(stream caller.Stream, ids []int64) (objects [][]byte, err error)
 	Size() caller.Size
 	Streams() caller.Streams
+}
+
+// Outbox takes what is to be written to Zendesk, and remembers who was told of
+// what. All of it may be called concurrently.
+type Outbox interface {
+	// Accept returns once the record is on disk: the given one, or the first
+	// that is the same.
+	Accept(ctx context.Context, in outbox.Intake) (r outbox.Record, first bool, err error)
+	// Same finds the record that an intake would be the same as.
+	Same(in outbox.Intake) (r outbox.Record, ok bool, err error)
+	Record(id string) (r outbox.Record, ok bool, err error)
+	// List reads records of a state, or of all where it is empty, the newest
+	// first, those before a place where it is not 0.
+	List(state outbox.State, before uint64, limit int) ([]outbox.Record, error)
+	// Retry queues a failed record again: [outbox.ErrUnknown],
+	// [outbox.ErrNotFailed].
+	Retry(id string) (outbox.Record, error)
+	Status() status.Outbox
+	// Tell notes that a client was told of something. It returns at once.
+	Tell(client string, kind outbox.Told, id int64)
+	WasTold(client string, kind outbox.Told, id int64, within time.Duration) (bool, error)
+}
+
+// Numbers reads a phone number in any spelling as E.164.
+type Numbers interface {
+	Key(phone string) (e164 string, ok bool)
 }
 
 // Mirror is the upkeep of what the directory holds. Start gives the id of the
@@ -81,13 +114,14 @@ type Options struct {
 	Resolver  Resolver
 	Directory Directory
 	Mirror    Mirror
+	Outbox    Outbox
+	Numbers   Numbers
+	Voices    *speech.Voices
 	Zendesk   func() status.Zendesk
 	Logger    *slog.Logger
 	Registry  *prometheus.Registry
 	Clock     func() time.Time
 	RandomID  func() string // a new id for a request: [A-Za-z0-9._-], 1 to 64 characters
-	// Outbox may be nil: nothing is queued then.
-	Outbox func() status.Outbox
 
 	// Clients are those who may ask. Without any, whoever is on this machine
 	// is granted lookup, zendesk and stats, and DemoAll grants the rest too.
@@ -100,9 +134,13 @@ type Options struct {
 	// Agents has the login at Webex by an agent's e-mail at Zendesk.
 	Agents       map[string]string
 	TicketPolicy caller.TicketPolicy
-	// DefaultLanguage and Voices are as [speech.New] takes them.
-	DefaultLanguage string
-	Voices          map[string]string
+	// Router decides where a call should go; nil has no rules.
+	Router *routing.Router
+	// AllowPublic lets a client write a comment that the requester sees.
+	AllowPublic bool
+	// DedupeWindow is how long the same text on the same ticket is one comment
+	// where no interaction id tells; 0 makes each its own.
+	DedupeWindow time.Duration
 	// Deadline is how long a lookup may take.
 	Deadline time.Duration
 
@@ -122,8 +160,7 @@ type Server struct {
 	log     *slog.Logger
 	clock   func() time.Time
 	clients []*client
-	local   *client // whoever is on the machine; nil where clients are configured
-	voices  *speech.Voices
+	local   *client           // whoever is on the machine; nil where clients are configured
 	agents  map[string]string // by e-mail in small letters
 	metrics *metrics
 	buffers sync.Pool // of *[]byte: bodies in and out
@@ -131,18 +168,15 @@ type Server struct {
 	public, admin *echo.Echo
 }
 
-// New makes a Server and registers its metrics. An error is an [*OptionError],
-// a [speech.TagError] or the registry's.
+// New makes a Server and registers its metrics. An error is an [*OptionError]
+// or the registry's.
 func New(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	voices, err := speech.New(o.DefaultLanguage, o.Voices)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{o: o, log: o.Logger, clock: o.Clock, voices: voices, agents: lowerKeys(o.Agents)}
+	s := &Server{o: o, log: o.Logger, clock: o.Clock, agents: lowerKeys(o.Agents)}
 	s.buffers.New = func() any { return new(make([]byte, 0, usualBody)) }
+	var err error
 	if s.clients, err = newClients(o.Clients, o.Clock); err != nil {
 		return nil, err
 	}

@@ -59,11 +59,25 @@ func (s *Server) routes() []*route {
 		{method: get, path: "/v1/users/{id}", scope: ScopeDirectory, handle: s.user},
 		{method: get, path: "/v1/users/{id}/tickets", scope: ScopeDirectory, handle: s.userTickets},
 
+		{method: post, path: "/v1/tickets", scope: ScopeComment, handle: s.ticket},
+		{method: post, path: "/v1/tickets/{id}/comments", scope: ScopeComment, handle: s.comment},
+		{method: get, path: "/v1/comments/{id}", scope: ScopeComment, handle: s.commentState},
+
+		{method: get, path: "/api/v2/users/search", scope: ScopeZendesk, handle: s.zendeskUsersSearch},
+		{method: get, path: "/api/v2/search", scope: ScopeZendesk, handle: s.zendeskSearch},
+		{method: get, path: "/api/v2/users/me", scope: ScopeZendesk, handle: s.zendeskMe},
+		{method: get, path: "/api/v2/users/{id}", scope: ScopeZendesk, handle: s.zendeskUserByID},
+		{method: get, path: "/api/v2/users/{id}/tickets/requested", scope: ScopeZendesk, handle: s.zendeskRequested},
+		{method: get, path: "/api/v2/tickets/{id}", scope: ScopeZendesk, handle: s.zendeskTicketByID},
+		{method: http.MethodPut, path: "/api/v2/tickets/{id}", scope: ScopeZendesk, handle: s.zendeskUpdate},
+
 		{method: get, path: "/v1/stats", scope: ScopeStats, admin: true, handle: s.stats},
 		{method: get, path: "/metrics", scope: ScopeStats, admin: true, openLocally: true, handle: s.exposition},
 		{method: post, path: "/v1/admin/resync", scope: ScopeAdmin, admin: true, handle: s.resync},
 		{method: get, path: "/v1/admin/sync", scope: ScopeAdmin, admin: true, handle: s.syncState},
 		{method: post, path: "/v1/admin/cache/purge", scope: ScopeAdmin, admin: true, handle: s.purge},
+		{method: get, path: "/v1/admin/outbox", scope: ScopeAdmin, admin: true, handle: s.outboxRecords},
+		{method: post, path: "/v1/admin/outbox/{id}/retry", scope: ScopeAdmin, admin: true, handle: s.outboxRetry},
 
 		{method: get, path: "/healthz", scope: Open, handle: s.healthz},
 		{method: get, path: "/readyz", scope: Open, handle: s.readyz},

@@ -72,7 +72,7 @@ type (
 func (s *Server) stats(c *call) error {
 	now := s.clock()
 	cache, size, streams := s.o.Resolver.Stats(), s.o.Directory.Size(), s.o.Directory.Streams()
-	upkeep, zendesk, outbox := s.o.Mirror.Status(), s.o.Zendesk(), s.outbox()
+	upkeep, zendesk, outbox := s.o.Mirror.Status(), s.o.Zendesk(), s.o.Outbox.Status()
 	recent := s.metrics.recent.read(now)
 	j := statsJSON{
 		Cache: cacheJSON{
@@ -104,13 +104,6 @@ func (s *Server) stats(c *call) error {
 		j.Lookups.Total += n
 	}
 	return c.json(http.StatusOK, j)
-}
-
-func (s *Server) outbox() status.Outbox {
-	if s.o.Outbox == nil {
-		return status.Outbox{}
-	}
-	return s.o.Outbox()
 }
 
 // hitRatio is the share of the lookups that needed a tier which some tier

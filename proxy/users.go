@@ -104,6 +104,7 @@ func (s *Server) users(c *call) error {
 		}
 	case v.choice.Caller != nil:
 		p.Users = append(p.Users, s.chosenUser(&v, shown))
+		s.tell(c, &v.choice)
 	}
 	return c.json(http.StatusOK, p)
 }
@@ -124,7 +125,7 @@ func (s *Server) userTickets(c *call) error {
 		return err
 	}
 	return c.json(http.StatusOK, ticketsJSON{
-		UserID: strconv.FormatInt(found.User.ID, 10), Unresolved: found.OpenCount, Tickets: s.wholeTickets(&found),
+		UserID: strconv.FormatInt(found.User.ID, 10), Unresolved: s.o.TicketPolicy.Count(&found), Tickets: s.wholeTickets(&found),
 	})
 }
 
@@ -148,7 +149,7 @@ func (s *Server) wholeUser(from *caller.Caller, withTickets bool) userJSON {
 	u := s.userJSON(&from.User, allFields())
 	u.Role, u.Suspended = from.User.Role, from.User.Suspended
 	u.CreatedAt, u.UpdatedAt = rfc3339(from.User.CreatedAt), rfc3339(from.User.UpdatedAt)
-	u.Unresolved = from.OpenCount
+	u.Unresolved = s.o.TicketPolicy.Count(from)
 	if withTickets {
 		u.Tickets = s.wholeTickets(from)
 	}
@@ -158,7 +159,9 @@ func (s *Server) wholeUser(from *caller.Caller, withTickets bool) userJSON {
 func (s *Server) wholeTickets(from *caller.Caller) []ticketJSON {
 	tickets := make([]ticketJSON, 0, len(from.Open))
 	for i := range from.Open {
-		tickets = append(tickets, s.ticketJSON(from, &from.Open[i], allFields()))
+		if t := &from.Open[i]; s.o.TicketPolicy.Shows(t) {
+			tickets = append(tickets, s.ticketJSON(from, t, allFields()))
+		}
 	}
 	return tickets
 }

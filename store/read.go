@@ -61,6 +61,30 @@ func (s *Store) Caller(id int64) (c caller.Caller, ok bool, err error) {
 	return c, ok, err
 }
 
+// Ticket reads an unresolved ticket; ok is false where the mirror has none of
+// that id.
+func (s *Store) Ticket(id int64) (t caller.Ticket, ok bool, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		place, err := decodeTicketRecord(tx.Bucket(bucketTickets).Get(idKey(id)))
+		if err != nil {
+			return fmt.Errorf("ticket %d: %w", id, err)
+		}
+		if place == nil || place.State != here {
+			return nil
+		}
+		b := tx.Bucket(bucketByCreated).Get(orderKey(place.Requester, place.Created, id))
+		if b == nil {
+			return fmt.Errorf("ticket %d: %w: not where its record says", id, errRecord)
+		}
+		if t, err = decodeTicket(id, b); err != nil {
+			return fmt.Errorf("ticket %d: %w", id, err)
+		}
+		ok = true
+		return nil
+	})
+	return t, ok, err
+}
+
 // Numbers reads the numbers of a user in E.164: profile and identities.
 func (s *Store) Numbers(id int64) (numbers []string, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
@@ -78,7 +102,8 @@ func (s *Store) Numbers(id int64) (numbers []string, err error) {
 }
 
 // Objects reads Zendesk's own objects, slimmed, of users or tickets; an id
-// that the mirror does not hold is left out.
+// that the mirror does not hold is left out, and the others are in the order of
+// the ids.
 func (s *Store) Objects(stream caller.Stream, ids []int64) (objects [][]byte, err error) {
 	name := bucketUserObjects
 	if stream == caller.Tickets {

@@ -34,11 +34,15 @@ func (k *configCheckCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if err := unsafe(cfg); err != nil {
+	_, err = newPolicy(cfg)
+	if err := errors.Join(unsafe(cfg), err); err != nil {
 		return &exit{code: exitFailed, text: "the daemon does not start with this:\n" + err.Error()}
 	}
 	c.printf("%s", cfg.Effective())
 	for _, w := range cfg.Warnings() {
+		_, _ = fmt.Fprintf(c.errors, "warning: %s\n", w)
+	}
+	for _, w := range doubts(cfg) {
 		_, _ = fmt.Fprintf(c.errors, "warning: %s\n", w)
 	}
 	for _, key := range unused(cfg) {

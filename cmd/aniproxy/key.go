@@ -27,7 +27,7 @@ func (keyNewCommand) Run(c *console) error {
 	c.printf("secret         %s\n", secret)
 	c.printf("secret_sha256  %s\n\n", hex.EncodeToString(digest[:]))
 	c.printf("The secret goes to the client and is shown here only. The digest goes into config.toml:\n\n")
-	c.printf("[[clients]]\nname = \"webex\"\nsecret_sha256 = %q\nscopes = [\"lookup\"]\n\n", hex.EncodeToString(digest[:]))
+	c.printf("[[clients]]\nname = \"webex\"\nsecret_sha256 = %q\nscopes = [\"lookup\", \"comment\"]\n\n", hex.EncodeToString(digest[:]))
 	c.printf("A key of your own for stats and resync is another client, with scopes = [\"lookup\", \"stats\", \"admin\"];\nthe commands take it as --key or ANIPROXY_KEY.\n")
 	return nil
 }

@@ -35,6 +35,7 @@ type program struct {
 	Stats   statsCommand   `cmd:"" help:"Show what a running daemon counts."`
 	Config  configCommand  `cmd:"" help:"Look at the configuration."`
 	Key     keyCommand     `cmd:"" help:"Make keys for clients."`
+	Webex   webexCommand   `cmd:"" help:"Write a flow for Webex Contact Center."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
 }
 

@@ -31,6 +31,7 @@ type rig struct {
 	sim     *zendesktest.Server
 	public  string
 	admin   string
+	secret  string // of the client that asks, "" where none is configured
 	http    *http.Client
 	log     *lockedBuffer // all that the daemon logged
 	stop    func()
@@ -85,7 +86,9 @@ func setUp(t *testing.T, o rigOptions) *rig {
 		o.config(cfg)
 	}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	d, err := build(t.Context(), cfg, log, serveOptions{demo: true, clock: r.clock, changed: r.changed})
+	d, err := build(t.Context(), cfg, log, serveOptions{
+		demo: len(cfg.Clients) == 0, clock: r.clock, changed: r.changed, doubtWait: 50 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +168,12 @@ type answer struct {
 	OrgID      string `json:"organization_id"`
 	AssigneeID string `json:"assignee_id"`
 	ScreenPop  string `json:"screen_pop_url"`
+	SSML       string `json:"spoken_ssml"`
+	Language   string `json:"language"`
+	Action     string `json:"action"`
+	BusyAction string `json:"busy_action"`
+	Rule       string `json:"route_rule"`
+	Agent      string `json:"assignee_agent"`
 	text       string
 }
 
@@ -203,6 +212,9 @@ func (r *rig) do(method, url, body string) (int, string) {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if r.secret != "" {
+		req.Header.Set("Authorization", "Bearer "+r.secret)
+	}
 	res, err := r.http.Do(req)
 	if err != nil {
 		r.t.Fatal(err)

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"aniproxy/internal/buildinfo"
 	"aniproxy/internal/caller"
 	"aniproxy/internal/config"
+	"aniproxy/internal/delivery"
 	"aniproxy/internal/upstream"
 	"aniproxy/internal/zendesk"
 	"aniproxy/proxy"
@@ -31,11 +35,12 @@ func (k *serveCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(cfg.ReadyToServe(), unsafe(cfg)); err != nil {
+	_, wrong := newPolicy(cfg)
+	if err := errors.Join(cfg.ReadyToServe(), unsafe(cfg), wrong); err != nil {
 		return &exit{code: exitFailed, text: "the daemon cannot start yet:\n" + err.Error()}
 	}
 	log := newLogger(c, cfg.Log)
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), doubts(cfg)...) {
 		log.Warn("configuration", slog.String("warning", w))
 	}
 	for _, key := range unused(cfg) {
@@ -63,6 +68,9 @@ type serveOptions struct {
 	filled  func(addresses)
 	clock   func() time.Time // nil is time.Now
 	changed func()           // told of each commit
+	// doubtWait is how long after a lost answer a comment waits; 0 leaves it to
+	// the courier.
+	doubtWait time.Duration
 	// fillRecords is how many records a transaction of the first fill
 	// gathers; 0 leaves it to the mirror.
 	fillRecords int
@@ -88,9 +96,12 @@ type parts struct {
 	o         serveOptions
 	numbers   *ani.Normalizer
 	zendesk   *zendesk.Client
+	policy    *policy
 	store     *store.Store
+	outbox    *store.Outbox
 	resolver  *cache.Resolver
 	mirror    *mirror.Syncer
+	courier   *delivery.Courier
 	listeners *proxy.Listeners
 
 	filled     chan struct{} // closed once the mirror has ever been filled
@@ -108,7 +119,12 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger, o serveOpt
 			d = nil
 		}
 	}()
-	for _, step := range []func() error{d.buildZendesk, d.buildStore, d.buildResolver, d.buildMirror} {
+	if d.policy, err = newPolicy(cfg); err != nil {
+		return d, err
+	}
+	for _, step := range []func() error{
+		d.buildZendesk, d.buildStore, d.buildOutbox, d.buildResolver, d.buildMirror, d.buildCourier,
+	} {
 		if err := step(); err != nil {
 			return d, err
 		}
@@ -158,6 +174,34 @@ func (d *parts) committed(c caller.Change) {
 
 func (d *parts) noticeFilled() { d.fillNotice.Do(func() { close(d.filled) }) }
 
+// buildOutbox opens what is to be written to Zendesk: a file of its own beside
+// the mirror's, since a mirror can be filled again and a comment cannot.
+func (d *parts) buildOutbox() (err error) {
+	d.outbox, err = store.OpenOutbox(store.OutboxOptions{
+		Path: outboxPath(d.cfg.Store.Path), Logger: d.log, Clock: d.o.clock, OnAccept: d.accepted,
+	})
+	return err
+}
+
+// outboxPath is beside the mirror: data/aniproxy.outbox.db for
+// data/aniproxy.db.
+func outboxPath(mirror string) string {
+	ext := filepath.Ext(mirror)
+	return strings.TrimSuffix(mirror, ext) + ".outbox" + ext
+}
+
+// accepted is told of each commit that has queued something. Nothing is
+// accepted before everything is built.
+func (d *parts) accepted() { d.courier.Wake() }
+
+func (d *parts) buildCourier() error {
+	d.courier = delivery.New(delivery.Options{
+		Outbox: d.outbox, Desk: d.adapter().Desk(d.zendesk), Mirror: d.store, Logger: d.log, Clock: d.o.clock,
+		Rand: mathrand.Float64, FollowUpClosed: d.cfg.Comments.FollowUpClosed, DoubtWait: d.o.doubtWait,
+	})
+	return nil
+}
+
 func (d *parts) buildResolver() (err error) {
 	d.resolver, err = cache.New(cache.Options{
 		Store: d.store, Live: d.adapter().Live(), Numbers: d.numbers, Logger: d.log, Clock: d.o.clock,
@@ -185,12 +229,12 @@ func (d *parts) buildMirror() (err error) {
 func (d *parts) buildProxy(ctx context.Context) error {
 	s := &d.cfg.Server
 	server, err := proxy.New(proxy.Options{ //nolint:contextcheck // requests bring their own
-		Resolver: d.resolver, Directory: d.store, Mirror: d.mirror, Zendesk: d.zendesk.Stats,
+		Resolver: d.resolver, Directory: d.store, Mirror: d.mirror, Outbox: d.outbox, Numbers: d.numbers,
+		Voices: d.policy.voices, Router: d.policy.router, Zendesk: d.zendesk.Stats,
 		Logger: d.log, Registry: prometheus.NewRegistry(), Clock: d.o.clock, RandomID: rand.Text,
 		Clients: clients(d.cfg.Clients), DemoAll: d.o.demo,
 		AgentBase: d.cfg.Zendesk.Origin() + "/agent", Agents: d.cfg.Agents,
-		TicketPolicy:    caller.TicketPolicy{Order: d.cfg.Ticket.Order},
-		DefaultLanguage: d.cfg.Speech.DefaultLanguage, Voices: d.cfg.Speech.Voices,
+		TicketPolicy: d.policy.tickets, AllowPublic: d.cfg.Comments.AllowPublic, DedupeWindow: d.cfg.Comments.DedupeWindow,
 		Deadline: d.cfg.Live.Timeout, AdminSame: s.AdminListen == config.Same,
 		AdminLoopback:  loopback(s.AdminListen),
 		TrustedProxies: s.TrustedProxies, AllowCIDRs: s.AllowCIDRs,
@@ -250,14 +294,15 @@ func clients(configured []config.Client) []proxy.Client {
 }
 
 // run serves until ctx ends or something fails, and then stops in order: no
-// new requests, those under way drained, the mirror stopped. close does the
-// rest.
+// new requests, those under way drained, then the mirror and the courier
+// stopped. close does the rest.
 func (d *parts) run(ctx context.Context, filled func(addresses)) error {
 	mirroring, stopMirror := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopMirror()
 	var running sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	running.Go(func() { failed <- d.mirror.Run(mirroring) })
+	running.Go(func() { failed <- d.courier.Run(mirroring) })
 	running.Go(func() { failed <- d.listeners.Serve() })
 	at := d.at()
 	d.log.Info("serving", slog.String("public", at.public), slog.String("admin", at.admin), slog.String("version", buildinfo.Version()))
@@ -298,11 +343,17 @@ func (d *parts) close() error {
 	if d.zendesk != nil {
 		d.zendesk.Close()
 	}
+	var errs []error
+	if d.outbox != nil {
+		if err := d.outbox.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close the outbox: %w", err))
+		}
+	}
 	if d.store != nil {
 		if err := d.store.Close(); err != nil {
-			return fmt.Errorf("close the store: %w", err)
+			errs = append(errs, fmt.Errorf("close the store: %w", err))
 		}
 	}
 	d.log.Info("stopped")
-	return nil
+	return errors.Join(errs...)
 }

@@ -15,10 +15,6 @@ func unsafe(cfg *config.Config) error {
 	}{
 		{len(cfg.Server.ACMEDomains) > 0, "server.acme_domains",
 			"certificates cannot be fetched by this version: set tls_cert and tls_key"},
-		{!isZero(cfg.Ticket.Include), "ticket.include",
-			"this version does not filter tickets, and would speak of those that were to be left out: remove it"},
-		{!isZero(cfg.Ticket.Exclude), "ticket.exclude",
-			"this version does not filter tickets, and would speak of those that were to be left out: remove it"},
 	} {
 		if k.set {
 			faults = append(faults, cfg.Fault(k.key, k.message))
@@ -38,13 +34,9 @@ func unused(cfg *config.Config) []string {
 		set bool
 		key string
 	}{
-		{cfg.Match.Shared != "withhold", "match.shared (shared numbers are withheld)"},
-		{spoken(cfg), "speech.reveal, include_subject, max_chars, time_zone and templates (the greeting is neutral)"},
-		{len(cfg.Routing.Rules) > 0, "routing.rules (the ticket's severity alone speaks)"},
 		{cfg.Sync.DeleteGuard != config.Defaults().Sync.DeleteGuard, "sync.delete_guard (a full walk removes nobody)"},
 		{distinct(cfg), "distinct_per_minute of clients (rate and live_per_minute hold)"},
 		{len(cfg.Webhook.Secrets) > 0, "webhook.secrets (the exports alone bring news)"},
-		{cfg.Comments.FollowUpClosed || cfg.Comments.AllowPublic, "comments (nothing is written back)"},
 	} {
 		if k.set {
 			keys = append(keys, k.key)
@@ -62,14 +54,4 @@ func distinct(cfg *config.Config) bool {
 		}
 	}
 	return false
-}
-
-// spoken tells whether the configuration says how a ticket is spoken of.
-func spoken(cfg *config.Config) bool {
-	s, d := cfg.Speech, config.Defaults().Speech
-	return len(s.Templates) > 0 || s.IncludeSubject || s.Reveal != d.Reveal || s.MaxChars != d.MaxChars || s.TimeZone != d.TimeZone
-}
-
-func isZero(f config.TicketFilter) bool {
-	return len(f.BrandID)+len(f.GroupID)+len(f.TicketFormID)+len(f.Tags) == 0
 }

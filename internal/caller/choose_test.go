@@ -18,12 +18,18 @@ func TestChoose(t *testing.T) {
 	solved := Ticket{ID: 90, Status: "solved", CreatedAt: 99}
 	one := person(1, openTicket(11, 10, 80), openTicket(12, 30, 60), openTicket(13, 20, 70), openTicket(14, 5, 90))
 	two := person(2, openTicket(21, 40, 40), solved)
+	mixed := person(4,
+		Ticket{ID: 41, Status: "open", Tags: []string{"vip", "hr"}, CreatedAt: 9, GroupID: 5, FormID: 3},
+		Ticket{ID: 42, Status: "open", Tags: []string{"vip"}, CreatedAt: 8, GroupID: 5, FormID: 2},
+		Ticket{ID: 43, Status: "open", Tags: []string{"vip"}, BrandID: 7, CreatedAt: 7, GroupID: 6},
+	)
 	type chosen struct {
 		Outcome    Outcome
 		Reason     string
 		User       int64
 		Tickets    []int64
 		Unresolved int
+		Guessed    bool
 	}
 	withheld := chosen{Outcome: Ambiguous, Reason: "shared"}
 	tests := []struct {
@@ -109,6 +115,64 @@ func TestChoose(t *testing.T) {
 			want:     chosen{Outcome: NotFound, Reason: "none"},
 		},
 		{
+			name:   "the latest ticket of those who share, where that is wanted",
+			policy: TicketPolicy{LatestOfShared: true},
+			answer: Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			want:   chosen{Outcome: Found, Reason: ReasonLatest, User: 2, Tickets: []int64{21}, Unresolved: 2, Guessed: true},
+		},
+		{
+			name:   "the latest by update of those who share",
+			policy: TicketPolicy{LatestOfShared: true, Order: ByUpdated},
+			answer: Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			want:   chosen{Outcome: Found, Reason: ReasonLatest, User: 1, Tickets: []int64{14, 11, 13}, Unresolved: 4, Guessed: true},
+		},
+		{
+			name:     "a ticket keyed in goes before the latest of those who share",
+			policy:   TicketPolicy{LatestOfShared: true},
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{one, two}},
+			ticketID: 13,
+			want:     chosen{Outcome: Found, Reason: ReasonTicket, User: 1, Tickets: []int64{13, 12, 11}, Unresolved: 4},
+		},
+		{
+			name:   "those who share a number and wait for nothing stay several",
+			policy: TicketPolicy{LatestOfShared: true},
+			answer: Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{person(1), person(2)}},
+			want:   withheld,
+		},
+		{
+			name:   "what is excluded is neither chosen nor counted",
+			policy: TicketPolicy{Exclude: TicketFilter{Tags: []string{"hr"}, BrandID: []int64{7}}},
+			answer: Answer{Outcome: Found, Callers: []Caller{mixed}},
+			want:   chosen{Outcome: Found, User: 4, Tickets: []int64{42}, Unresolved: 1},
+		},
+		{
+			name:   "what is included has a value of every key",
+			policy: TicketPolicy{Include: TicketFilter{BrandID: []int64{7, 8}, Tags: []string{"vip", "hr"}}},
+			answer: Answer{Outcome: Found, Callers: []Caller{mixed}},
+			want:   chosen{Outcome: Found, User: 4, Tickets: []int64{43}, Unresolved: 1},
+		},
+		{
+			name: "what is excluded stays out though it is included",
+			policy: TicketPolicy{
+				Include: TicketFilter{GroupID: []int64{5}}, Exclude: TicketFilter{FormID: []int64{3}},
+			},
+			answer: Answer{Outcome: Found, Callers: []Caller{mixed}},
+			want:   chosen{Outcome: Found, User: 4, Tickets: []int64{42}, Unresolved: 1},
+		},
+		{
+			name:     "a ticket that is left out cannot be keyed in",
+			policy:   TicketPolicy{Exclude: TicketFilter{Tags: []string{"hr"}}},
+			answer:   Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{mixed, two}},
+			ticketID: 41,
+			want:     withheld,
+		},
+		{
+			name:   "nor make anybody the latest",
+			policy: TicketPolicy{LatestOfShared: true, Exclude: TicketFilter{Tags: []string{"hr"}, BrandID: []int64{7}}},
+			answer: Answer{Outcome: Ambiguous, Reason: "shared", Callers: []Caller{mixed, person(1, openTicket(1, 1, 1))}},
+			want:   chosen{Outcome: Found, Reason: ReasonLatest, User: 4, Tickets: []int64{42}, Unresolved: 1, Guessed: true},
+		},
+		{
 			name:   "found without a person is no claim",
 			answer: Answer{Outcome: Found},
 			want:   chosen{Outcome: Unavailable, Reason: "internal"},
@@ -117,7 +181,7 @@ func TestChoose(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := tt.policy.Choose(tt.answer, tt.ticketID)
-			got := chosen{Outcome: c.Outcome, Reason: c.Reason, Unresolved: c.Unresolved}
+			got := chosen{Outcome: c.Outcome, Reason: c.Reason, Unresolved: c.Unresolved, Guessed: c.Guessed}
 			if c.Caller != nil {
 				got.User = c.Caller.User.ID
 			}

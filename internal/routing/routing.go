@@ -1,8 +1,29 @@
 // Package routing says where a call should go: how severe the caller's ticket
-// is, and what a flow makes of that.
+// is, and what the operator's rules make of that.
 //
-// It is a pure function of what is known of the caller. What no rule decides
-// has the answer of [Default].
+// The story in one breath: [Check] reads the rules and says what is wrong with
+// them, and which of them no call can ever reach; [New] compiles them into a
+// [Router]; for each call [Router.Decide] tries them in order on the [Facts],
+// and the first whose every condition holds gives the [Decision]. What no rule
+// decides has the answer of [Default].
+//
+// It is a pure function of what is known of the call: no I/O, no clock of its
+// own, and nothing is allocated while a caller waits.
+//
+// # What is known
+//
+// A condition whose fact is unknown does not hold, whatever it asks:
+//   - The severity and the outcome are always known: without a ticket the
+//     severity is "none".
+//   - A ticket, a user, and how many tickets are unresolved are known only
+//     where the outcome is "found". Somebody who is not found may have tickets
+//     or none: so unresolved_min = 0 does not hold for them, but it does for
+//     a person without tickets.
+//   - A ticket's priority or type that Zendesk left empty is unknown.
+//   - A ticket's age is unknown where its creation is; a creation that our
+//     clock has not reached yet makes an age of 0.
+//   - The number called, the free agents and the estimated waiting time are
+//     known where the flow sent them along.
 package routing
 
 import "aniproxy/internal/caller"
@@ -26,15 +47,25 @@ const (
 	priorityHigh   = 3
 	priorityNormal = 5
 	priorityLow    = 7
+
+	priorityFirst, priorityLast = 1, 9
 )
 
-// Decision is where a call should go.
+// Decision is where a call should go. Of what a rule leaves open, "" stands for
+// nothing.
 type Decision struct {
 	Severity Severity
 	// QueuePriority is 1 (highest) to 9.
 	QueuePriority int
+	// QueueID and QueueName are a queue at Webex, SkillValue the value of a
+	// skill: a flow uses one or the other, for a variable queue switches its
+	// skill routing off.
+	QueueID, QueueName, SkillValue string
 	// Action is what the flow should do next: a word that its Case node knows.
 	Action string
+	// BusyAction and BusyQueueID are what to do where nobody is free, which
+	// the flow learns only once it has a queue.
+	BusyAction, BusyQueueID string
 	// Rule names the rule that decided.
 	Rule string
 }

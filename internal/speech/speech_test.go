@@ -20,7 +20,7 @@ func shipped() map[string]string {
 
 func mustNew(t testing.TB, normal string, voices map[string]string) *Voices {
 	t.Helper()
-	v, err := New(normal, voices)
+	v, err := NewVoices(Options{DefaultLanguage: normal, Voices: voices})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +93,8 @@ func TestALanguageGivenByNameIsThatVoice(t *testing.T) {
 
 func TestATagThatIsNoneStopsTheStart(t *testing.T) {
 	for name, try := range map[string]func() error{
-		"default": func() error { _, err := New("not a tag", nil); return err },
-		"voice":   func() error { _, err := New("en-US", map[string]string{"en": "-"}); return err },
+		"default": func() error { _, err := NewVoices(Options{DefaultLanguage: "not a tag"}); return err },
+		"voice":   func() error { _, err := NewVoices(Options{DefaultLanguage: "en-US", Voices: map[string]string{"en": "-"}}); return err },
 	} {
 		var wrong *TagError
 		if err := try(); !errors.As(err, &wrong) || !strings.Contains(err.Error(), wrong.Tag) {

@@ -57,16 +57,23 @@ type TicketAnswer struct {
 
 // ShowTicket reads one ticket. sent is as in ShowUser.
 func (c *Client) ShowTicket(ctx context.Context, id int64) (ticket *Ticket, sent time.Time, err error) {
+	ticket, sent, _, err = c.ShowTicketDated(ctx, id)
+	return ticket, sent, err
+}
+
+// ShowTicketDated is ShowTicket with Zendesk's own clock as it answered, from
+// the Date header: in whole seconds, zero where it cannot be read.
+func (c *Client) ShowTicketDated(ctx context.Context, id int64) (ticket *Ticket, sent, date time.Time, err error) {
 	k := get("tickets/{id}", ticketPath(id)+".json", nil)
 	var w ticketWire
 	a, err := c.ask(ctx, k, &w)
 	if err != nil {
-		return nil, sentOf(err), err
+		return nil, sentOf(err), time.Time{}, err
 	}
 	if w.Ticket == nil || w.Ticket.ID <= 0 {
-		return nil, a.sent, c.unreadable(k, a, "no ticket")
+		return nil, a.sent, time.Time{}, c.unreadable(k, a, "no ticket")
 	}
-	return w.Ticket, a.sent, nil
+	return w.Ticket, a.sent, dateOf(a.header), nil
 }
 
 type ticketWire struct {
