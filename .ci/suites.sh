@@ -22,14 +22,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly SUITES='
 format   10  gofmt changes nothing
 modules  40  go.mod and go.sum are tidy and the modules are what they were
-vet     130  go vet
-lint    120  golangci-lint: .golangci.yml
-fuzz    220  every fuzz target for a few seconds
-test    380  go test with the race detector
+vet     110  go vet
+lint    110  golangci-lint: .golangci.yml
+fuzz    190  every fuzz target for a few seconds
+clients 100  public clients of Zendesk, unmodified, against the daemon
+test    340  go test with the race detector
 '
 readonly SETUP_LIMIT=600
 readonly GOLANGCI_LINT=v2.15.0
-: "${FUZZTIME:=5s}"
+: "${FUZZTIME:=2s}"
 
 say() { printf '%s\n' "$@"; }
 fail() { say "$@" >&2; exit 1; }
@@ -61,6 +62,8 @@ suite_test() {
   [[ ${CI:-} != true ]] || again=(-count=1)
   CGO_ENABLED=1 go test -race "${again[@]}" -timeout "$((limit - 30))s" ./... 2>&1 | tee "${HEARD:-/dev/null}"
 }
+
+suite_clients() { internal/compat/run.sh all; }
 
 suite_fuzz() {
   local file target held=0 broken=()
@@ -107,17 +110,30 @@ has_c_compiler() {
   [[ -n $cc ]] && printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $cc -x c -o /dev/null - 2>/dev/null
 }
 
-install_c_compiler() {
-  has_c_compiler && return
-  local packages=(gcc libc6-dev) root=()
+# What Debian and Ubuntu have: why it is needed, then the packages.
+install_packages() {
+  local why=$1 packages=("${@:2}") root=()
   ((EUID == 0)) || root=(sudo -n)
   if ! command -v apt-get >/dev/null || ! "${root[@]}" true 2>/dev/null; then
-    fail "the race detector needs a C compiler and the C library's headers; install them (Debian, Ubuntu: apt-get install ${packages[*]}) and run again"
+    fail "$why; install it (Debian, Ubuntu: apt-get install ${packages[*]}) and run again"
   fi
   say "setup: installing ${packages[*]}"
   "${root[@]}" apt-get update -qq
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  has_c_compiler || fail "${packages[*]} are installed, but $(go env CC) still compiles nothing"
+}
+
+install_c_compiler() {
+  has_c_compiler && return
+  install_packages "the race detector needs a C compiler and the C library's headers" gcc libc6-dev
+  has_c_compiler || fail "gcc and libc6-dev are installed, but $(go env CC) still compiles nothing"
+}
+
+has_node() { command -v node >/dev/null && command -v npm >/dev/null && (($(node -p 'process.versions.node.split(".")[0]') >= 20)); }
+
+install_node() {
+  has_node && return
+  install_packages 'the client node-zendesk needs Node 20 or later, with npm' nodejs npm
+  has_node || fail "the Node that is installed is older than 20: install a later one, and run again"
 }
 
 setup() {
@@ -126,6 +142,7 @@ setup() {
     case $suite in
       lint) install_linter ;;
       test) install_c_compiler ;;
+      clients) install_node ;;
     esac
   done
 }

@@ -135,6 +135,7 @@ func (s *shelf) WasTold(client string, kind outbox.Told, id int64, within time.D
 		kinds = append(kinds, outbox.SearchedTicket)
 	case outbox.ToldUser:
 		kinds = append(kinds, outbox.SearchedUser)
+	default:
 	}
 	for _, kind := range kinds {
 		if at, ok := s.told[fmt.Sprint(client, " ", kind, " ", id)]; ok && s.clock().Sub(at) <= within {

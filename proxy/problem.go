@@ -54,7 +54,7 @@ func errUnprocessable(detail string) error {
 }
 
 // errLater asks for another try: nothing has been done, and the fault passes.
-func errLater(detail string) error {
+func errLater(detail string) *fault {
 	return &fault{
 		status: http.StatusServiceUnavailable, detail: detail + "; nothing has been written, try again",
 		header: http.Header{"Retry-After": {"1"}},
@@ -129,8 +129,7 @@ func (s *Server) faultOf(c *call, err error) (f *fault, ours bool) {
 	}
 	var shelved *outboxError
 	if errors.As(err, &shelved) {
-		later, _ := errLater("the outbox cannot be read or written").(*fault) //nolint:errcheck // it is one
-		return later, true
+		return errLater("the outbox cannot be read or written"), true
 	}
 	var mode *status.ModeError
 	if errors.As(err, &mode) {

@@ -154,8 +154,6 @@ func (f *fault) envelope() any {
 		return &zendeskError{Error: "APIRateLimitExceeded", Description: f.detail}
 	case http.StatusServiceUnavailable:
 		return &zendeskError{Error: "unavailable", Description: f.detail}
-	case http.StatusUnprocessableEntity:
-		return &zendeskError{Error: "invalid", Description: f.detail}
 	default: // 400, 403, 413, 414, 500
 		return &zendeskTitled{zendeskTitle{http.StatusText(f.status), f.detail}}
 	}

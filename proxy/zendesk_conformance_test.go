@@ -36,7 +36,7 @@ func zendesksDescription(t *testing.T) *openapi3.T {
 		t.Fatal(err)
 	}
 	for schema, properties := range map[string]string{
-		"TicketObject": "external_id type priority recipient assignee_id organization_id group_id forum_topic_id problem_id custom_status_id ticket_form_id brand_id",
+		"TicketObject": "external_id type priority recipient assignee_id organization_id group_id forum_topic_id problem_id satisfaction_rating custom_status_id ticket_form_id brand_id",
 		"UserForAdmin": "alias email default_group_id details notes last_login_at signature locale locale_id",
 	} {
 		for _, name := range strings.Fields(properties) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"aniproxy/internal/caller"
@@ -79,11 +80,14 @@ func tagsOf(tags []string) []string {
 	return tags
 }
 
-// userObject is somebody's object.
-func (s *Server) userObject(u *caller.User) ([]byte, error) {
+// userObject is somebody's object. Who is calling may be known from memory
+// alone: that the disk cannot be read is logged, and keeps nobody from an answer.
+func (s *Server) userObject(c *call, u *caller.User) ([]byte, error) {
 	objects, err := s.o.Directory.Objects(caller.Users, []int64{u.ID})
 	if err != nil {
-		return nil, fmt.Errorf("read a user's object: %w", err)
+		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "a user's object could not be read",
+			slog.String("request_id", c.id), slog.Any("error", err))
+		objects = nil
 	}
 	if len(objects) > 0 && isObject(objects[0]) {
 		return objects[0], nil

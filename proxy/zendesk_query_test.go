@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"aniproxy/internal/ani"
-	"aniproxy/internal/caller"
 )
 
 // What is left of a query for people is read by the real reader of numbers.
@@ -237,7 +236,7 @@ func TestASearchByBothWaysIsTheSame(t *testing.T) {
 			t.Errorf("%s: the outcomes are %q and %q", number, a, b)
 		}
 	}
-	var q caller.Query = w.resolver.last(t)
+	q := w.resolver.last(t)
 	if q.AllowLive == nil || q.Fresh || q.WithTickets {
 		t.Errorf("the resolver was asked %+v", q)
 	}

@@ -103,7 +103,7 @@ func (s *Server) zendeskFind(c *call, query string) ([][]byte, error) {
 	if choice.Caller == nil || q.endUsers && choice.Caller.User.Role != "end-user" {
 		return nil, nil
 	}
-	object, err := s.userObject(&choice.Caller.User)
+	object, err := s.userObject(c, &choice.Caller.User)
 	if err != nil {
 		return nil, err
 	}

@@ -474,6 +474,26 @@ func TestObjectsThatAreMade(t *testing.T) {
 	}
 }
 
+// Who is calling is known from memory: a disk that cannot be read costs the
+// answer nothing but the fields that only Zendesk's object has. What only the
+// disk knows is a fault of ours.
+func TestWhoIsKnownFromMemoryIsFoundWithoutTheDisk(t *testing.T) {
+	d := crowdOf(1)
+	w := newWorld(t, withCrowd(d))
+	w.find(t)
+	d.err = errors.New("no disk")
+	w.find(t)
+	if !strings.Contains(w.logged(), "no disk") {
+		t.Error("the fault is not in the log")
+	}
+	user := "/api/v2/users/" + annsID
+	for _, path := range []string{user, user + "/tickets/requested", "/api/v2/search?query=requester:" + annsID} {
+		w.zen(t, path).envelope(t, http.StatusInternalServerError)
+	}
+	w.shelf.Tell(connector, outbox.SearchedTicket, 1)
+	w.zen(t, "/api/v2/tickets/1").envelope(t, http.StatusInternalServerError)
+}
+
 // A ticket that was solved between the list and its object is not shown.
 func TestATicketThatGoesMeanwhileIsNotShown(t *testing.T) {
 	d := crowdOf(3)

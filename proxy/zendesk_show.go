@@ -41,7 +41,7 @@ func (s *Server) zendeskUserByID(c *call) error {
 	if !ok || !who.User.Active {
 		return errNoRecord()
 	}
-	object, err := s.userObject(&who.User)
+	object, err := s.userObject(c, &who.User)
 	if err != nil {
 		return err
 	}

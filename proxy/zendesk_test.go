@@ -218,14 +218,14 @@ func TestEachSpellingOfAPathIsTheSame(t *testing.T) {
 }
 
 // raw writes a request byte for byte and reads the answer.
-func raw(t *testing.T, w *world, lines ...string) *http.Response {
+func raw(t *testing.T, w *world, lines ...string) *reply {
 	t.Helper()
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(w.public.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	defer conn.Close()
 	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +233,14 @@ func raw(t *testing.T, w *world, lines ...string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { res.Body.Close() })
-	return res
+	defer res.Body.Close()
+	got := &reply{status: res.StatusCode, header: res.Header}
+	if method, _, _ := strings.Cut(lines[0], " "); method != http.MethodHead {
+		if got.body, err = io.ReadAll(res.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return got
 }
 
 // What a connector makes of its address and the template's paths: with a slash
@@ -260,11 +266,10 @@ func TestSlashesByteForByte(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			res := raw(t, w, tt.line, "Host: aniproxy.example", auth, "Content-Type: application/json",
+			got := raw(t, w, tt.line, "Host: aniproxy.example", auth, "Content-Type: application/json",
 				fmt.Sprintf("Content-Length: %d", len(body)), "Connection: close", "", body)
-			if res.StatusCode != tt.want {
-				text, _ := io.ReadAll(res.Body)
-				t.Errorf("status %d, want %d: %s", res.StatusCode, tt.want, text)
+			if got.status != tt.want {
+				t.Errorf("status %d, want %d: %s", got.status, tt.want, got.body)
 			}
 		})
 	}
@@ -279,9 +284,9 @@ func TestHeadIsGetWithoutTheBody(t *testing.T) {
 	for line, want := range map[string]int{
 		"HEAD /api/v2/users/me.json HTTP/1.1": 200, "HEAD //api/v2/users/me HTTP/1.1": 200, "HEAD /api/v2/users HTTP/1.1": 404,
 	} {
-		res := raw(t, w, line, "Host: x", auth, "Connection: close", "", "")
-		if res.StatusCode != want || res.Header.Get("Content-Type") != "application/json" || res.Header.Get("Content-Length") == "0" {
-			t.Errorf("%s: %d, %v", line, res.StatusCode, res.Header)
+		got := raw(t, w, line, "Host: x", auth, "Connection: close", "", "")
+		if got.status != want || got.header.Get("Content-Type") != "application/json" || got.header.Get("Content-Length") == "0" {
+			t.Errorf("%s: %d, %v", line, got.status, got.header)
 		}
 	}
 }

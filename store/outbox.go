@@ -202,7 +202,7 @@ func createOutbox(tx *bolt.Tx) error {
 }
 
 // recount reads from disk what is known by heart. It walks the keys of what is
-// queued and failed: some 10 ms for 100,000 of them.
+// queued and failed: some 4 ms for 100,000 of them.
 func (o *Outbox) recount() error {
 	return o.db.View(func(tx *bolt.Tx) error {
 		var n outboxCounts

@@ -124,7 +124,9 @@ func BenchmarkTell(b *testing.B) {
 			id++
 			o.Tell(client, outbox.ToldTicket, id)
 		}
-		b.ReportMetric(float64(o.ledger.dropped.Load())/float64(b.N), "dropped/op")
+		// More than any lookup tells of: what the disk does not keep up with is
+		// dropped, and this is what it does keep up with.
+		b.ReportMetric(float64(uint64(b.N)-o.ledger.dropped.Load())/b.Elapsed().Seconds(), "written/s")
 	})
 }
 

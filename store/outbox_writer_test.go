@@ -134,3 +134,33 @@ func TestAcceptLeavesWithItsContext(t *testing.T) {
 		equal(t, "what was handed in before is there all the same", held(t, o, "late").State, outbox.Queued)
 	})
 }
+
+// Nor has a refusal of one any company.
+func TestARefusalInAGroupIsOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := openOutbox(t, func(o *OutboxOptions) { o.MaxQueued = 5 })
+		busy := make(chan struct{})
+		var all sync.WaitGroup
+		all.Go(func() { _ = o.hand(t.Context(), o.slow, func(*outboxTx) error { <-busy; return nil }) })
+		synctest.Wait()
+		before := transactions(t, o)
+		for i := range 10 {
+			all.Go(func() {
+				if i%2 == 0 {
+					if _, err := o.Retry("nobody"); !errors.Is(err, outbox.ErrUnknown) {
+						t.Errorf("a retry of nobody: error %v", err)
+					}
+					return
+				}
+				if _, first, err := o.Accept(t.Context(), comment(fmt.Sprint("r", i), 7)); err != nil || !first {
+					t.Errorf("first %v, error %v", first, err)
+				}
+			})
+			synctest.Wait() // so that they queue in this order
+		}
+		close(busy)
+		all.Wait()
+		equal(t, "transactions", transactions(t, o)-before, 1)
+		equal(t, "queued", o.Status().Queued, uint64(5))
+	})
+}

@@ -207,6 +207,36 @@ func TestSearchedIsExactToTheSecond(t *testing.T) {
 	}
 }
 
+// Told twice in one half hour, only the first is written; the second counts.
+func TestToldAgainInTheSameHalfHourCounts(t *testing.T) {
+	inBubble(t, func(t *testing.T, o *Outbox) {
+		o.Tell(client, outbox.ToldTicket, 7)
+		pass(20 * time.Minute)
+		o.Tell(client, outbox.ToldTicket, 7)
+		pass(5 * time.Minute)
+		equal(t, "in memory", wasTold(t, o, client, outbox.ToldTicket, 7, 10*time.Minute), true)
+		equal(t, "so memory says", o.ledger.knows(client, toldTicket, 7, time.Now().Add(-10*time.Minute).Unix()), true)
+		forget(t, o)
+		equal(t, "on disk", wasTold(t, o, client, outbox.ToldTicket, 7, 10*time.Minute), true)
+	}, seldom)
+}
+
+// A clock that is set back takes nothing away.
+func TestTheLaterSearchStays(t *testing.T) {
+	clock := &wall{now: noon.Add(time.Minute)}
+	inBubble(t, func(t *testing.T, o *Outbox) {
+		o.Tell(client, outbox.SearchedTicket, 7)
+		pass(time.Second)
+		forget(t, o)
+		clock.set(noon)
+		o.Tell(client, outbox.SearchedTicket, 7)
+		pass(time.Second)
+		forget(t, o)
+		clock.set(noon.Add(time.Minute + outbox.SearchedFor))
+		equal(t, "an hour after the later one", wasTold(t, o, client, outbox.SearchedTicket, 7, outbox.SearchedFor), true)
+	}, withClock(clock))
+}
+
 func TestSearchedCountsAsTold(t *testing.T) {
 	for searched, told := range map[outbox.Told]outbox.Told{
 		outbox.SearchedTicket: outbox.ToldTicket, outbox.SearchedUser: outbox.ToldUser,

@@ -40,7 +40,8 @@ func daemonOfATest() int {
 	cfg.Store.Path = os.Getenv(envDaemonStore)
 	err := serve(context.Background(), cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)), serveOptions{
 		demo:        true,
-		filled:      func(addresses) { fmt.Fprintln(os.Stdout, "filled") },
+		doubtWait:   20 * time.Millisecond,
+		filled:      func(at addresses) { fmt.Fprintln(os.Stdout, "filled", at.public, at.admin) },
 		fillRecords: 1, // every page is a transaction
 	})
 	fmt.Fprintln(os.Stderr, err)

@@ -94,7 +94,10 @@ func TestALanguageGivenByNameIsThatVoice(t *testing.T) {
 func TestATagThatIsNoneStopsTheStart(t *testing.T) {
 	for name, try := range map[string]func() error{
 		"default": func() error { _, err := NewVoices(Options{DefaultLanguage: "not a tag"}); return err },
-		"voice":   func() error { _, err := NewVoices(Options{DefaultLanguage: "en-US", Voices: map[string]string{"en": "-"}}); return err },
+		"voice": func() error {
+			_, err := NewVoices(Options{DefaultLanguage: "en-US", Voices: map[string]string{"en": "-"}})
+			return err
+		},
 	} {
 		var wrong *TagError
 		if err := try(); !errors.As(err, &wrong) || !strings.Contains(err.Error(), wrong.Tag) {

@@ -63,7 +63,7 @@ func opens(r rune) bool { return r == '[' || r == '{' || r == '<' || r == '&' }
 // group is the length of what stands in brackets or is an element of markup
 // or a character written as an entity, at the very beginning; 0 for none.
 func group(s string) int {
-	closing := ""
+	var closing string
 	switch s[0] {
 	case '[':
 		closing = "]"
@@ -130,21 +130,23 @@ func withoutReplies(s string) string {
 // replyMark is the length of such a mark at the very beginning, with a number
 // in brackets ("Re[2]:") and its colon; 0 for none.
 func replyMark(s string) int {
-	end := 0
+	word := 0 // its length
 	for i, r := range s {
 		if !letter(r) {
-			end = i
+			word = i
 			break
 		}
 	}
-	word := s[:end]
-	if len(word) > maxReplyMark || !slices.ContainsFunc(replyMarks[:], func(m string) bool { return strings.EqualFold(word, m) }) {
+	if word == 0 || word > maxReplyMark {
 		return 0
 	}
-	for i, r := range s[end:] {
+	for i, r := range s[word:] {
 		switch {
 		case r == ':' || r == '\uff1a':
-			return end + i + utf8.RuneLen(r)
+			if slices.ContainsFunc(replyMarks[:], func(m string) bool { return strings.EqualFold(s[:word], m) }) {
+				return word + i + utf8.RuneLen(r)
+			}
+			return 0
 		case i > 8 || !blank(r) && !digit(r) && !within(r) && !strings.ContainsRune("[]()^", r):
 			return 0
 		}
@@ -281,22 +283,12 @@ func (l spokenLine) word(word string) spokenLine {
 			gap = gap || spelled
 			continue
 		}
-		need := 1
-		if gap {
-			need = 2
-		}
-		if l.chars+need > maxSubject {
-			l.full = true
+		if l = l.put(r, gap); l.full {
 			if charsBefore > 0 { // cut before a word that has no room
 				l.dst, l.chars = l.dst[:before], charsBefore
 			}
 			return l
 		}
-		if gap {
-			l.dst = append(l.dst, ' ')
-		}
-		l.dst = utf8.AppendRune(l.dst, r)
-		l.chars += need
 		gap = false
 		if !isMark {
 			last = r
@@ -305,6 +297,22 @@ func (l spokenLine) word(word string) spokenLine {
 	if !spelled {
 		l.dst, l.chars = l.dst[:before], charsBefore
 	}
+	return l
+}
+
+// put appends one character, after a space where there is a gap.
+func (l spokenLine) put(r rune, gap bool) spokenLine {
+	if gap {
+		l.chars++
+	}
+	if l.chars++; l.chars > maxSubject {
+		l.full = true
+		return l
+	}
+	if gap {
+		l.dst = append(l.dst, ' ')
+	}
+	l.dst = utf8.AppendRune(l.dst, r)
 	return l
 }
 

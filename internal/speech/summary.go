@@ -1,3 +1,4 @@
+//nolint:misspell // these words are not English
 package speech
 
 import (

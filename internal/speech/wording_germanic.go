@@ -30,7 +30,7 @@ var german = [kinds]string{
 	ticketNew:        "Ihre Anfrage mit der Nummer {ticket} ist bei uns eingegangen und wartet auf Bearbeitung.",
 	ticketOpen:       "Ihre Anfrage mit der Nummer {ticket} ist in Bearbeitung.",
 	ticketPending:    "Zu Ihrer Anfrage mit der Nummer {ticket} warten wir auf Ihre Antwort.",
-	ticketHold:       "Zu Ihrer Anfrage mit der Nummer {ticket} warten wir noch auf eine Rückmeldung von anderer Stelle.",
+	ticketHold:       "Zu Ihrer Anfrage mit der Nummer {ticket} warten wir auf eine Rückmeldung von anderer Stelle.",
 	ticketSolved:     "Ihre Anfrage mit der Nummer {ticket} ist erledigt.",
 	ticketClosed:     "Ihre Anfrage mit der Nummer {ticket} ist abgeschlossen.",
 	ticketOther:      "Ihre Anfrage mit der Nummer {ticket} liegt uns vor.",
@@ -41,8 +41,8 @@ var german = [kinds]string{
 	updatedMonths:    "Die letzte Aktualisierung war vor etwa {count} Monaten.",
 	updatedOverAYear: "Die letzte Aktualisierung war vor über einem Jahr.",
 	subject:          "Es geht um: {subject}.",
-	othersOne:        "Außerdem ist noch eine weitere Anfrage von Ihnen offen.",
-	othersOther:      "Außerdem sind noch {count} weitere Anfragen von Ihnen offen.",
+	othersOne:        "Außerdem ist noch eine weitere Anfrage offen.",
+	othersOther:      "Außerdem sind noch {count} weitere Anfragen offen.",
 	nothingOpen:      "Zurzeit ist keine Anfrage von Ihnen offen.",
 }
 

@@ -1,3 +1,4 @@
+//nolint:misspell // these words are not English
 package speech
 
 // No sentence may have an apostrophe, and French and Italian are full of them:
