@@ -97,7 +97,7 @@ func voices(cfg *config.Config) (*speech.Voices, error) {
 
 // speechFaults places each of the errors that speech has joined.
 func speechFaults(cfg *config.Config, err error) []config.Fault {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is taken apart, not looked for
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var faults []config.Fault
 		for _, one := range many.Unwrap() {
 			faults = append(faults, speechFaults(cfg, one)...)

@@ -47,7 +47,7 @@ func (a *attempt) comment(ctx context.Context) error {
 		if r.InDoubt {
 			there, err := a.o.Desk.HasMarker(ctx, r.TicketID, r.ID)
 			if err != nil {
-				return a.refused(ctx, err)
+				return a.refused(err)
 			}
 			if there {
 				return a.arrived(ctx, r.TicketID)
@@ -60,7 +60,7 @@ func (a *attempt) comment(ctx context.Context) error {
 			seen, err := a.o.Desk.Ticket(ctx, r.TicketID)
 			switch {
 			case err != nil:
-				return a.refused(ctx, err)
+				return a.refused(err)
 			case seen.Status == "closed":
 				return a.closed(ctx)
 			case seen.Status == "deleted":
@@ -104,7 +104,7 @@ func (a *attempt) put(ctx context.Context) (moved bool, err error) {
 		there, err := a.o.Desk.HasMarker(ctx, r.TicketID, r.ID)
 		switch {
 		case err != nil:
-			return false, a.refused(ctx, err)
+			return false, a.refused(err)
 		case there:
 			return false, a.arrived(ctx, r.TicketID)
 		}
@@ -117,7 +117,7 @@ func (a *attempt) put(ctx context.Context) (moved bool, err error) {
 		return false, a.closed(ctx)
 	default:
 		r.InDoubt = doubted
-		return false, a.refused(ctx, refusal)
+		return false, a.refused(refusal)
 	}
 }
 
@@ -182,7 +182,7 @@ func (a *attempt) create(ctx context.Context) error {
 	if r.FollowUp {
 		seen, err := a.o.Desk.Ticket(ctx, r.TicketID)
 		if err != nil {
-			return a.refused(ctx, err)
+			return a.refused(err)
 		}
 		t.FollowUpOf, t.RequesterID = r.TicketID, seen.RequesterID
 		if t.Subject = seen.Subject; t.Subject == "" {
@@ -234,7 +234,7 @@ func (a *attempt) post(ctx context.Context, t outbox.NewTicket) (again bool, err
 		return true, nil
 	}
 	r.InDoubt = doubted
-	return false, a.refused(ctx, refusal)
+	return false, a.refused(refusal)
 }
 
 // found looks for a ticket that an earlier attempt may have created. done is
@@ -244,7 +244,7 @@ func (a *attempt) found(ctx context.Context, requesterID int64) (done bool, err 
 	id, there, err := a.o.Desk.FindCreated(ctx, requesterID, a.record.ID, a.record.Accepted.Add(-skew))
 	switch {
 	case err != nil:
-		return true, a.refused(ctx, err)
+		return true, a.refused(err)
 	case there:
 		return true, a.arrived(ctx, id)
 	}
@@ -253,7 +253,7 @@ func (a *attempt) found(ctx context.Context, requesterID int64) (done bool, err 
 }
 
 // refused decides what a refusal comes to: wait, or the end.
-func (a *attempt) refused(ctx context.Context, err error) error {
+func (a *attempt) refused(err error) error {
 	refusal := refusalOf(err)
 	switch refusal.Cause {
 	case outbox.Closed, outbox.NotFound, outbox.Rejected:
@@ -275,8 +275,7 @@ func refusalOf(err error) *outbox.Refusal {
 // later has the record wait, longer each time, or gives it up.
 func (a *attempt) later(refusal *outbox.Refusal) error {
 	r := &a.record
-	switch refusal.Cause {
-	case outbox.Down, outbox.RateLimited, outbox.Auth:
+	if refusal.Cause == outbox.Down || refusal.Cause == outbox.RateLimited || refusal.Cause == outbox.Auth {
 		a.clouded(refusal)
 	}
 	now := a.o.Clock()

@@ -199,11 +199,10 @@ type hasty struct {
 }
 
 func (d *hasty) Comment(ctx context.Context, w outbox.Write) (caller.TicketUpdate, error) {
-	d.once.Do(func() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, 50*time.Millisecond)
-		context.AfterFunc(ctx, cancel)
-	})
+	patience := time.Minute
+	d.once.Do(func() { patience = 50 * time.Millisecond })
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return d.Desk.Comment(ctx, w)
 }
 

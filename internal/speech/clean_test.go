@@ -85,6 +85,8 @@ func TestSubject(t *testing.T) {
 		{"Card 4111-1111-1111-1111", "Card"},
 		{"Order 123456789 is late", "Order is late"},
 		{"Order A1234567X is late", "Order is late"},
+		{"Failed at 12:34:56 sharp", "Failed at 12:34:56 sharp"},
+		{"Server 10.20.30.40 is down", "Server is down"},
 		{"Invoice 4471 of 2026", "Invoice 4471 of 2026"},
 		{"Room 12 34 blue", "Room 12 34 blue"},
 		{"Help!!!! Now???", "Help! Now"},

@@ -109,11 +109,6 @@ type Voices struct {
 	normal  int // where neither the caller nor the client has a language
 }
 
-// New makes Voices with everything but languages and voices left as it is.
-func New(defaultLanguage string, voices map[string]string) (*Voices, error) {
-	return NewVoices(Options{DefaultLanguage: defaultLanguage, Voices: voices})
-}
-
 // NewVoices makes Voices. It fails with a [TagError], or with all
 // [TemplateError]s joined, or where Reveal is none of the three.
 func NewVoices(o Options) (*Voices, error) {

@@ -22,7 +22,7 @@ const (
 // left. dst needs room for maxSubject characters, 4 bytes each.
 func appendSubject(dst []byte, raw string) []byte {
 	raw = withoutReplies(raw[:min(len(raw), maxRead)])
-	line := spokenLine{dst: dst, start: len(dst)}
+	var line spokenLine
 	for raw != "" && !line.full {
 		r, size := utf8.DecodeRuneInString(raw)
 		if blank(r) {
@@ -37,24 +37,39 @@ func appendSubject(dst []byte, raw string) []byte {
 			raw = raw[n:]
 			continue
 		}
-		end := wordEnd(raw)
-		if word := raw[:end]; !address(word) && mostDigits(word) < longDigits {
-			line = line.word(word)
+		end, digits, suspect := firstWord(raw)
+		if word := raw[:end]; digits < longDigits && (!suspect || !address(word)) {
+			line.word(word)
 		}
 		raw = raw[end:]
 	}
-	return line.done()
+	return append(dst, line.done()...)
 }
 
-// wordEnd is where the first word ends: at a space, or where something in
-// brackets begins.
-func wordEnd(s string) int {
+// firstWord is where the first word ends, at a space or where something in
+// brackets begins; how many digits its longest run of them has; and whether it
+// has anything in it that makes addresses.
+func firstWord(s string) (end, digits int, suspect bool) {
+	run := 0
 	for i, r := range s {
-		if i > 0 && (blank(r) || opens(r) && group(s[i:]) > 0) {
-			return i
+		switch {
+		case letter(r):
+			run = 0
+		case digit(r):
+			run++
+			digits = max(digits, run)
+		case r == '@' || r == '.' || r == ':' || r == '\uff20':
+			suspect = true
+			if r != '.' {
+				run = 0
+			}
+		case i > 0 && (blank(r) || opens(r) && group(s[i:]) > 0):
+			return i, digits, suspect
+		case !within(r) && !hyphen(r):
+			run = 0
 		}
 	}
-	return len(s)
+	return len(s), digits, suspect
 }
 
 // opens tells whether a character can begin a group.
@@ -187,30 +202,8 @@ func longNumber(s string) int {
 	return end
 }
 
-// mostDigits counts the digits of the longest run of them.
-func mostDigits(word string) int {
-	most, run := 0, 0
-	for _, r := range word {
-		if digit(r) {
-			run++
-			most = max(most, run)
-		} else if !within(r) && !hyphen(r) {
-			run = 0
-		}
-	}
-	return most
-}
-
 // address tells whether a word is one of the web's or of e-mail.
 func address(word string) bool {
-	suspect := false
-	for i := range len(word) { // most words have none of these
-		c := word[i]
-		suspect = suspect || c == '@' || c == '.' || c == ':' || c == "\uff20"[0]
-	}
-	if !suspect {
-		return false
-	}
 	if strings.Contains(word, "@") || strings.Contains(word, "\uff20") || strings.Contains(word, "://") {
 		return true
 	}
@@ -242,19 +235,18 @@ func address(word string) bool {
 	return false
 }
 
-// spokenLine is a subject as it grows, word by word. Its methods give a new
-// one back, so that the compiler sees that dst stays where it was.
+// spokenLine is a subject as it grows, word by word.
 type spokenLine struct {
-	dst   []byte
-	start int
+	room  [4 * maxSubject]byte
+	size  int // of what is in the room
 	chars int
 	full  bool // the next word has no room
 }
 
 // word appends what can be spoken of one word, nothing where it has neither
 // letter nor digit.
-func (l spokenLine) word(word string) spokenLine {
-	before, charsBefore := len(l.dst), l.chars
+func (l *spokenLine) word(word string) {
+	before, charsBefore := l.size, l.chars
 	gap, spelled, marks := l.chars > 0, false, 0
 	last := rune(0)
 	for _, r := range word {
@@ -283,11 +275,11 @@ func (l spokenLine) word(word string) spokenLine {
 			gap = gap || spelled
 			continue
 		}
-		if l = l.put(r, gap); l.full {
+		if !l.put(r, gap) {
 			if charsBefore > 0 { // cut before a word that has no room
-				l.dst, l.chars = l.dst[:before], charsBefore
+				l.size, l.chars = before, charsBefore
 			}
-			return l
+			return
 		}
 		gap = false
 		if !isMark {
@@ -295,36 +287,39 @@ func (l spokenLine) word(word string) spokenLine {
 		}
 	}
 	if !spelled {
-		l.dst, l.chars = l.dst[:before], charsBefore
+		l.size, l.chars = before, charsBefore
 	}
-	return l
 }
 
-// put appends one character, after a space where there is a gap.
-func (l spokenLine) put(r rune, gap bool) spokenLine {
+// put appends one character, after a space where there is a gap, if there is
+// room for both.
+func (l *spokenLine) put(r rune, gap bool) (ok bool) {
+	chars := l.chars + 1
 	if gap {
-		l.chars++
+		chars++
 	}
-	if l.chars++; l.chars > maxSubject {
+	if chars > maxSubject {
 		l.full = true
-		return l
+		return false
 	}
 	if gap {
-		l.dst = append(l.dst, ' ')
+		l.room[l.size] = ' '
+		l.size++
 	}
-	l.dst = utf8.AppendRune(l.dst, r)
-	return l
+	l.size += utf8.EncodeRune(l.room[l.size:], r)
+	l.chars = chars
+	return true
 }
 
-// done takes off what closes a sentence, for another sentence goes around it.
-func (l spokenLine) done() []byte {
-	end := len(l.dst)
-	for end > l.start {
-		r, size := utf8.DecodeLastRune(l.dst[l.start:end])
+// done is what closes no sentence, for another sentence goes around it.
+func (l *spokenLine) done() []byte {
+	end := l.size
+	for end > 0 {
+		r, size := utf8.DecodeLastRune(l.room[:end])
 		if !strings.ContainsRune(" .,:;!?/-¿¡", r) {
 			break
 		}
 		end -= size
 	}
-	return l.dst[:end]
+	return l.room[:end]
 }
