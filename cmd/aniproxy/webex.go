@@ -103,7 +103,7 @@ func replace(file string, text []byte) (said string, err error) {
 // next tells what is left to do by hand.
 func (k *webexFlowCommand) next(c *console, flow *webexflow.Flow) {
 	c.printf("\n%s. Have somebody read the flow before it takes calls.\n\n", webexflow.NotTried)
-	c.printf("1. Webex needs an HTTP connector for %s: Basic, validation URL /api/v2/users/me,\n", flow.Origin)
+	c.printf("1. Webex needs an HTTP connector for %s: Basic, validation URL /v1/lookup?ani=anonymous,\n", flow.Origin)
 	c.printf("   user and password a client of scopes lookup and comment (aniproxy key new).\n")
 	step := 2
 	if k.Format != "v2" {

@@ -50,7 +50,7 @@ func TestWebexFlowWritesBothFiles(t *testing.T) {
 	if code != exitDone || errs != "" {
 		t.Fatalf("code %d, %s", code, errs)
 	}
-	for _, want := range []string{"wrote      " + flowFileV2, "wrote      " + flowFileUI, "NOT TRIED AGAINST A TENANT", testURL, "/api/v2/users/me"} {
+	for _, want := range []string{"wrote      " + flowFileV2, "wrote      " + flowFileUI, "NOT TRIED AGAINST A TENANT", testURL, "/v1/lookup?ani=anonymous"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}

@@ -106,6 +106,8 @@ type Courier struct {
 	mu      sync.Mutex
 	lanes   map[lane]*progress
 	busy    int
+	ends    uint64    // how many attempts have ended
+	wrote   time.Time // when Zendesk last took something
 	weather weather
 	account window
 }

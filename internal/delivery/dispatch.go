@@ -29,7 +29,12 @@ type progress struct {
 	record    string
 	failures  int
 	notBefore time.Time
+	// forbidden is when this process was first told that the record may not be
+	// written.
+	forbidden time.Time
 	updates   window
+	// ended places the end of the last attempt among all ends.
+	ended uint64
 }
 
 // idle is how long a courier with nothing to do sleeps, if nobody wakes it.
@@ -45,15 +50,35 @@ func (c *Courier) dispatch(ctx context.Context, workers *sync.WaitGroup) time.Du
 		return min(wait, idle)
 	}
 	for limit := headsAtOnce; ; limit *= 8 {
+		as, free := c.picture()
+		if !free {
+			return idle // the worker that ends first wakes us
+		}
 		heads, err := c.o.Outbox.Queued(limit)
 		if err != nil {
 			c.log.Error("the outbox could not be read whole", slog.Any("error", err))
 		}
-		started, wait := c.start(ctx, workers, heads)
+		started, wait := c.start(ctx, workers, heads, as)
 		if started > 0 || len(heads) < limit {
 			return wait
 		}
 	}
+}
+
+// picture is taken before the outbox is read: of a lane in which an attempt ends
+// after it, what is read may be old. free tells whether anything can be started.
+func (c *Courier) picture() (as uint64, free bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ends, c.busy < c.hands()
+}
+
+// hands is how many attempts may be under way.
+func (c *Courier) hands() int {
+	if c.weather.bad {
+		return 1 // one is sent ahead to see
+	}
+	return c.o.Workers
 }
 
 // held is for how long nothing at all may be sent.
@@ -64,43 +89,50 @@ func (c *Courier) held() time.Duration {
 	return max(c.weather.until.Sub(now), c.account.wait(now))
 }
 
-// start gives what may be tried now to workers.
-func (c *Courier) start(ctx context.Context, workers *sync.WaitGroup, heads []outbox.Record) (started int, wait time.Duration) {
+// start gives what may be tried now to workers, those first that have failed
+// least: while the weather is bad, only one is tried, and that should not be the
+// one that nobody can help. as is the picture that the heads are of.
+func (c *Courier) start(ctx context.Context, workers *sync.WaitGroup, heads []outbox.Record, as uint64) (started int, wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.o.Clock()
 	c.forget(heads, now)
 	wait = idle
-	most := c.o.Workers
-	if c.weather.level > 0 {
-		most = 1 // one is sent ahead to see
-	}
-	for i := range heads {
-		if c.busy >= most {
-			break // the worker that ends first wakes us
-		}
-		r := heads[i]
+	due := make([]head, 0, c.o.Workers)
+	for _, r := range heads {
 		p := c.lanes[laneOf(&r)]
-		if p == nil {
+		switch {
+		case p == nil:
 			p = &progress{updates: window{limit: ticketLimit, span: 10 * time.Minute}}
 			c.lanes[laneOf(&r)] = p
-		}
-		if p.working {
+		case p.working:
+			continue
+		case p.ended > as: // as it ended it woke us: it is read anew
 			continue
 		}
 		if p.record != r.ID {
-			p.record, p.failures, p.notBefore = r.ID, 0, time.Time{}
+			p.record, p.failures, p.notBefore, p.forbidden = r.ID, 0, time.Time{}, time.Time{}
 		}
 		if ahead := max(r.NextTry.Sub(now), p.notBefore.Sub(now), p.updates.wait(now)); ahead > 0 {
 			wait = min(wait, ahead)
 			continue
 		}
-		p.working = true
+		due = append(due, head{r, p})
+	}
+	slices.SortStableFunc(due, func(a, b head) int { return a.progress.failures - b.progress.failures })
+	for _, h := range due[:min(len(due), max(c.hands()-c.busy, 0))] {
+		h.progress.working = true
 		c.busy++
 		started++
-		workers.Go(func() { c.work(ctx, r, p) })
+		workers.Go(func() { c.work(ctx, h.record, h.progress) })
 	}
 	return started, wait
+}
+
+// head is the first of a lane, and what is known of the lane.
+type head struct {
+	record   outbox.Record
+	progress *progress
 }
 
 // forget drops lanes in which nothing is left to do and to count.
@@ -125,7 +157,8 @@ func (c *Courier) work(ctx context.Context, r outbox.Record, p *progress) {
 	err := a.guarded(ctx)
 	c.mu.Lock()
 	c.busy--
-	p.working = false
+	c.ends++
+	p.working, p.ended = false, c.ends
 	if err != nil { // the disk is no better at once
 		p.failures++
 		p.notBefore = c.o.Clock().Add(c.backoff(p.failures))
@@ -143,46 +176,13 @@ func (a *attempt) guarded(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.log.Error("a delivery panicked", slog.String("id", a.record.ID), slog.String("stack", string(debug.Stack())))
+			if a.record.State != outbox.Queued {
+				return // it had come to its end before
+			}
 			err = a.later(&outbox.Refusal{Cause: "internal", Unknown: a.record.InDoubt})
 		}
 	}()
 	return a.try(ctx)
-}
-
-// backoff is the wait after so many failures in a row.
-func (c *Courier) backoff(failures int) time.Duration {
-	wait := min(backoffFirst<<min(failures-1, 10), backoffMost)
-	return time.Duration(float64(wait) * (0.5 + c.o.Rand()/2))
-}
-
-// weather is how Zendesk as a whole is. While it is bad one record at a time is
-// tried, after longer and longer pauses: ten thousand that wait are not ten
-// thousand requests that fail.
-type weather struct {
-	level int
-	until time.Time
-}
-
-// clouded notes a failure that others would meet too.
-func (c *Courier) clouded(r *outbox.Refusal) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.weather.level++; c.weather.level == 1 {
-		c.log.Warn("comments wait: Zendesk cannot take them", slog.String("cause", string(r.Cause)), slog.Any("error", r.Err))
-	}
-	pause := min(backoffFirst<<min(c.weather.level-1, 10), pauseMost)
-	pause = max(time.Duration(float64(pause)*(0.5+c.o.Rand()/2)), r.RetryAfter)
-	c.weather.until = c.o.Clock().Add(pause)
-}
-
-// cleared notes that Zendesk has answered.
-func (c *Courier) cleared() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.weather.level > 0 {
-		c.log.Info("comments are delivered again")
-	}
-	c.weather = weather{}
 }
 
 // window counts what was done within the last span.

@@ -57,6 +57,7 @@ const (
 	KeyReused   Cause = "key_reused" // the idempotency key stands for another request
 	RateLimited Cause = "rate_limited"
 	Auth        Cause = "auth"
+	Forbidden   Cause = "forbidden" // not for these credentials: all of it, or this ticket
 	Down        Cause = "zendesk_unavailable"
 	Malformed   Cause = "malformed_answer"
 	Unproven    Cause = "unproven" // too much to read to tell whether it is there

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"time"
 
 	"aniproxy/internal/caller"
@@ -123,8 +125,13 @@ func (d *Desk) FindCreated(ctx context.Context, requesterID int64, marker string
 	return 0, false, nil
 }
 
-// keyReused is Zendesk's code for a key that stands for another request.
-const keyReused = "IdempotentRequestError"
+const (
+	// keyReused is Zendesk's code for a key that stands for another request.
+	keyReused = "IdempotentRequestError"
+	// noEndpoint is its code for a path that is not there: the base URL is
+	// wrong then, not the record.
+	noEndpoint = "InvalidEndpoint"
+)
 
 // refusal says in the outbox's words why a call came to nothing.
 func refusal(err error) error {
@@ -134,8 +141,10 @@ func refusal(err error) error {
 	}
 	r := &outbox.Refusal{Unknown: e.UnknownOutcome, RetryAfter: e.RetryAfter, Err: err}
 	switch e.Class {
-	case zendesk.ClassAuth, zendesk.ClassForbidden:
+	case zendesk.ClassAuth:
 		r.Cause = outbox.Auth
+	case zendesk.ClassForbidden:
+		r.Cause = outbox.Forbidden
 	case zendesk.ClassNotFound:
 		r.Cause = outbox.NotFound
 	case zendesk.ClassConflict:
@@ -147,12 +156,26 @@ func refusal(err error) error {
 	case zendesk.ClassMalformed:
 		r.Cause = outbox.Malformed
 	case zendesk.ClassRejected:
-		r.Cause = outbox.Rejected
-		if e.TicketClosed() {
-			r.Cause = outbox.Closed
-		} else if e.Code == keyReused {
-			r.Cause = outbox.KeyReused
-		}
+		r.Cause = rejection(e)
 	}
 	return r
+}
+
+// rejection says more closely why a request was rejected.
+func rejection(e *zendesk.Error) outbox.Cause {
+	switch {
+	case e.TicketClosed():
+		return outbox.Closed
+	case e.Status == http.StatusUnprocessableEntity && slices.Contains(e.Fields, "status"):
+		// We set no status, so it can only be in the way. The words that say
+		// so are in the language of the credentials' user.
+		return outbox.Closed
+	case e.Code == keyReused:
+		return outbox.KeyReused
+	case e.Code == noEndpoint:
+		return outbox.Malformed
+	case e.Status == http.StatusPaymentRequired:
+		return outbox.Auth // the account is suspended
+	}
+	return outbox.Rejected
 }
