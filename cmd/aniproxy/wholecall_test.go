@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,15 +42,33 @@ type cast struct {
 // later lets the account's second pass, which exports leave out.
 func (c *cast) later() { c.ahead.Add(int64(5 * time.Second)) }
 
-// callRules are the five of the guide.
-func callRules() []config.Rule {
-	return []config.Rule{
-		{Name: "urgent incident", When: config.When{Severity: []string{"urgent", "high"}, TicketType: []string{"incident"}}, Then: config.Then{Action: "queue", QueuePriority: 1, BusyAction: "callback"}},
-		{Name: "has a ticket", When: config.When{UnresolvedMin: new(1)}, Then: config.Then{Action: "menu"}},
-		{Name: "shared number", When: config.When{Outcome: []string{"ambiguous"}}, Then: config.Then{Action: "ask_ticket"}},
-		{Name: "no caller id", When: config.When{Outcome: []string{"anonymous"}}, Then: config.Then{Action: "identify"}},
-		{Name: "nothing open", When: config.When{Outcome: []string{"found"}}, Then: config.Then{Action: "sales"}},
+// callRules are those that config.toml gives to begin with.
+func callRules(t *testing.T) []config.Rule {
+	t.Helper()
+	reference, err := os.ReadFile("../../config.toml")
+	if err != nil {
+		t.Fatal(err)
 	}
+	_, sample, found := strings.Cut(string(reference), "# Rules to begin with:")
+	sample, _, ended := strings.Cut(sample, "# ── ")
+	if !found || !ended {
+		t.Fatal("config.toml has no rules to begin with")
+	}
+	var lines []string
+	for line := range strings.Lines(sample) {
+		if rule, is := strings.CutPrefix(line, "#"); is && !strings.HasPrefix(rule, " ") {
+			lines = append(lines, rule)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "rules.toml")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Routing.Rules
 }
 
 func newCast(t *testing.T, change func(*config.Config)) *cast {
@@ -80,7 +100,7 @@ func newCast(t *testing.T, change func(*config.Config)) *cast {
 			Name: "webex", SecretSHA256: []config.Digest{sha256.Sum256([]byte(flowSecret))},
 			Scopes: []string{"lookup", "comment", "zendesk"}, Rate: 1000, Burst: 1000, LivePerMinute: 300, DistinctPerMinute: 3000,
 		}}
-		cfg.Routing.Rules = callRules()
+		cfg.Routing.Rules = callRules(t)
 		if change != nil {
 			change(cfg)
 		}

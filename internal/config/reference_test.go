@@ -100,7 +100,7 @@ func TestTheExamplesOfTheReferenceAreValidAndComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Clients) == 0 || len(c.Routing.Rules) != 2 || len(c.Agents) == 0 || len(c.Speech.Templates) == 0 {
+	if len(c.Clients) == 0 || len(c.Routing.Rules) != 7 || len(c.Agents) == 0 || len(c.Speech.Templates) == 0 {
 		t.Error("an example is missing: clients, rules, agents and templates have one each")
 	}
 	tree, fault := parseTree("config.toml", []byte(doc))
