@@ -226,6 +226,16 @@ func (s *Server) tell(c *call, choice *caller.Choice) {
 	}
 }
 
+// tellAll notes a person and all of theirs that is shown.
+func (s *Server) tellAll(c *call, who *caller.Caller) {
+	s.o.Outbox.Tell(c.client.name, outbox.ToldUser, who.User.ID)
+	for i := range who.Open {
+		if t := &who.Open[i]; s.o.TicketPolicy.Shows(t) {
+			s.o.Outbox.Tell(c.client.name, outbox.ToldTicket, t.ID)
+		}
+	}
+}
+
 // idempotencyKey is the header of that name, "" where it was not sent.
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")

@@ -181,6 +181,23 @@ func TestWhatAListTellsMayBeWrittenTo(t *testing.T) {
 	write(t, w, "/v1/tickets/503/comments", `{"body":"x"}`)
 }
 
+// A ticket that a list has shown may be written to when it has been solved
+// since, and is not in the mirror any more.
+func TestWhatAListOfTheDirectoryTells(t *testing.T) {
+	for _, path := range []string{"/v1/users?ani=" + url.QueryEscape(sharedNumber), "/v1/users/9007199254740993/tickets", "/v1/users/9007199254740993"} {
+		w := newWorld(t, func(o *Options) { flow(o); o.Clients = append(o.Clients, newClient("clerk", "lookup", "directory")) })
+		w.get(t, path, "clerk")
+		want := map[string][]string{
+			"/v1/users?ani=" + url.QueryEscape(sharedNumber): {"ticket 601", "ticket 602", "user 21", "user 22"},
+			"/v1/users/9007199254740993/tickets":             {"ticket 500", "ticket 501", "ticket 502", "ticket 503", "user 9007199254740993"},
+			"/v1/users/9007199254740993":                     {"user 9007199254740993"},
+		}[path]
+		if diff := cmp.Diff(want, w.shelf.tellings("clerk")); diff != "" {
+			t.Errorf("%s told (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
 func TestASharedNumberTellsOfNobody(t *testing.T) {
 	w := newWorld(t, flow)
 	lookUp(t, w, sharedNumber)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/outbox"
 )
 
 // The nested answers of /v1/users. Ids are strings, as everywhere; what is
@@ -101,6 +102,7 @@ func (s *Server) users(c *call) error {
 	case everyone:
 		for i := range a.Callers {
 			p.Users = append(p.Users, s.wholeUser(&a.Callers[i], true))
+			s.tellAll(c, &a.Callers[i])
 		}
 	case v.choice.Caller != nil:
 		p.Users = append(p.Users, s.chosenUser(&v, shown))
@@ -115,6 +117,7 @@ func (s *Server) user(c *call) error {
 	if err != nil {
 		return err
 	}
+	s.o.Outbox.Tell(c.client.name, outbox.ToldUser, found.User.ID)
 	return c.json(http.StatusOK, s.wholeUser(&found, false))
 }
 
@@ -124,6 +127,7 @@ func (s *Server) userTickets(c *call) error {
 	if err != nil {
 		return err
 	}
+	s.tellAll(c, &found)
 	return c.json(http.StatusOK, ticketsJSON{
 		UserID: strconv.FormatInt(found.User.ID, 10), Unresolved: s.o.TicketPolicy.Count(&found), Tickets: s.wholeTickets(&found),
 	})
