@@ -18,6 +18,10 @@ const (
 	// keyLife is for how long an idempotency key is relied on; Zendesk keeps
 	// it for two hours.
 	keyLife = 110 * time.Minute
+	// killedWaits is how many times DoubtWait a request that was announced may
+	// be on its way after a kill, for nobody knows how far it had come: the
+	// call's 45 s, and DoubtWait after it.
+	killedWaits = 3
 	// skew is how far Zendesk's clock may be from ours where times of the two
 	// are compared.
 	skew = 10 * time.Minute
@@ -31,6 +35,8 @@ type attempt struct {
 	*Courier
 	record   outbox.Record
 	progress *progress
+	// doubted tells whether the record was in doubt when it was taken up.
+	doubted bool
 }
 
 func (a *attempt) try(ctx context.Context) error {
@@ -141,7 +147,7 @@ func (a *attempt) announce() error {
 	}
 	a.record.InDoubt = true
 	a.record.Attempts++
-	a.record.NextTry = now.Add(a.o.DoubtWait)
+	a.record.NextTry = now.Add(killedWaits * a.o.DoubtWait)
 	return a.o.Outbox.Save(a.record)
 }
 
@@ -166,7 +172,9 @@ func (a *attempt) closed(ctx context.Context) error {
 		return a.fail(outbox.Closed, nil)
 	}
 	r := &a.record
-	r.FollowUp, r.Stamp, r.InDoubt, r.NextTry = true, "", false, time.Time{}
+	// A record that comes in doubt may be from a backup, and what happened after
+	// that may have been its follow-up: it is looked for first.
+	r.FollowUp, r.Stamp, r.InDoubt, r.NextTry = true, "", a.doubted, time.Time{}
 	if err := a.o.Outbox.Save(*r); err != nil {
 		return err
 	}
@@ -259,9 +267,26 @@ func (a *attempt) refused(err error) error {
 	case outbox.Closed, outbox.NotFound, outbox.Rejected:
 		a.cleared()
 		return a.fail(refusal.Cause, refusal.Err)
+	case outbox.Forbidden:
+		if a.forbidden() {
+			return a.fail(refusal.Cause, refusal.Err)
+		}
+		return a.later(refusal)
 	default:
 		return a.later(refusal)
 	}
+}
+
+// forbidden tells whether it is this record that may not be written. It may
+// also be that the credentials may write nothing, which somebody can mend: so
+// it is only once something else was written after this was refused.
+func (a *attempt) forbidden() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.progress.forbidden.IsZero() {
+		a.progress.forbidden = a.o.Clock()
+	}
+	return a.wrote.After(a.progress.forbidden)
 }
 
 func refusalOf(err error) *outbox.Refusal {
@@ -275,8 +300,11 @@ func refusalOf(err error) *outbox.Refusal {
 // later has the record wait, longer each time, or gives it up.
 func (a *attempt) later(refusal *outbox.Refusal) error {
 	r := &a.record
-	if refusal.Cause == outbox.Down || refusal.Cause == outbox.RateLimited || refusal.Cause == outbox.Auth {
-		a.clouded(refusal)
+	bad := false
+	switch refusal.Cause {
+	case outbox.Down, outbox.RateLimited, outbox.Auth, outbox.Forbidden, outbox.Malformed:
+		bad = a.clouded(r, refusal)
+	default: // of this record alone
 	}
 	now := a.o.Clock()
 	if now.Sub(r.Accepted) > a.o.GiveUp {
@@ -284,12 +312,20 @@ func (a *attempt) later(refusal *outbox.Refusal) error {
 	}
 	a.mu.Lock()
 	a.progress.failures++
-	wait := max(a.backoff(a.progress.failures), refusal.RetryAfter)
+	wait := a.backoff(a.progress.failures)
+	if bad { // the pauses hold it back, and it should not outlast them by far
+		wait = min(wait, pauseMost)
+	}
+	wait = max(wait, refusal.RetryAfter)
 	if refusal.Unknown {
 		wait = max(wait, a.o.DoubtWait)
 	}
 	a.progress.notBefore = now.Add(wait)
+	first := a.progress.failures == 1
 	a.mu.Unlock()
+	if first && !bad {
+		a.log.Warn("a comment waits", slog.String("id", r.ID), slog.Int64("ticket", r.TicketID), slog.String("cause", string(refusal.Cause)))
+	}
 	r.NextTry, r.Error = now.Add(wait), reason(refusal.Cause, refusal.Err)
 	return a.o.Outbox.Save(*r)
 }
@@ -327,6 +363,9 @@ func (a *attempt) arrived(ctx context.Context, ticketID int64) error {
 
 // delivered settles a record that Zendesk says it has.
 func (a *attempt) delivered(ctx context.Context, ticketID int64, update *caller.TicketUpdate) error {
+	a.mu.Lock()
+	a.wrote = a.o.Clock()
+	a.mu.Unlock()
 	if err := a.settled(ticketID); err != nil {
 		return err
 	}

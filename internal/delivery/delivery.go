@@ -126,6 +126,7 @@ func New(o Options) *Courier {
 	if o.Grace <= 0 {
 		o.Grace = 5 * time.Second
 	}
+	o.Desk = timed{o.Desk}
 	return &Courier{
 		o: o, log: o.Logger, wake: make(chan struct{}, 1), lanes: map[lane]*progress{},
 		account: window{limit: accountLimit, span: time.Minute},

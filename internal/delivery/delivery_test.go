@@ -1,235 +1,17 @@
 package delivery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http/httptest"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
-	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
 	"aniproxy/internal/outbox"
-	"aniproxy/internal/upstream"
-	"aniproxy/internal/zendesk"
 	"aniproxy/internal/zendesk/zendesktest"
-	"aniproxy/store"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// world is a made-up account on a real socket, the real client, and a real
-// outbox in a file.
-type world struct {
-	t      *testing.T
-	sim    *zendesktest.Server
-	desk   Desk
-	outbox *store.Outbox
-	mirror *mirror
-	log    *lockedBuffer
-	made   int
-
-	mu    sync.Mutex
-	ahead time.Duration
-}
-
-func newWorld(t *testing.T, change func(*zendesktest.Options)) *world {
-	t.Helper()
-	w := &world{t: t, mirror: &mirror{}, log: &lockedBuffer{}}
-	o := zendesktest.Options{Seed: 3, Users: 40, HideNewest: -1, SearchLag: -1, Limits: zendesktest.Limits{Off: true}, Clock: w.clock}
-	if change != nil {
-		change(&o)
-	}
-	w.sim = zendesktest.New(o)
-	server := httptest.NewServer(w.sim)
-	log := slog.New(slog.NewTextHandler(w.log, nil))
-	client, err := zendesk.New(zendesk.Config{
-		BaseURL: server.URL, ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
-		RatePerMinute: 10_000, Logger: log, Clock: w.clock, Rand: func() float64 { return 0 },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	numbers, err := ani.New("US")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.desk = upstream.New(client, numbers, []string{"end-user"}, log).Desk(client)
-	w.outbox, err = store.OpenOutbox(store.OutboxOptions{
-		Path: filepath.Join(t.TempDir(), "outbox.db"), Logger: log, Clock: w.clock,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.outbox.Close(); err != nil {
-			t.Error(err)
-		}
-		client.Close()
-		server.Close()
-		w.sim.Close()
-	})
-	w.pass(time.Hour) // the tickets made so far were not touched just now
-	return w
-}
-
-// clock is one clock for the account and the courier.
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.ahead)
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ahead += d
-}
-
-// ticket makes one of somebody.
-func (w *world) ticket(status string) (ticketID, requesterID int64) {
-	w.t.Helper()
-	requesterID = w.sim.CreateUser(zendesktest.UserSpec{Name: "Ann Lee", Phone: "+15135550101"})
-	ticketID, err := w.sim.CreateTicket(zendesktest.TicketSpec{Requester: requesterID, Subject: "No dial tone"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.status(ticketID, status)
-	w.pass(time.Minute)
-	return ticketID, requesterID
-}
-
-func (w *world) status(ticketID int64, status string) {
-	w.t.Helper()
-	if err := w.sim.SetTicketStatus(ticketID, status); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-// accept puts a record in, and gives its id.
-func (w *world) accept(r outbox.Record) string {
-	w.t.Helper()
-	w.made++
-	r.ID, r.Client = fmt.Sprintf("record-%d", w.made), "flow"
-	if r.Body == "" {
-		r.Body = "body of " + r.ID
-	}
-	if _, _, err := w.outbox.Accept(w.t.Context(), outbox.Intake{Record: r}); err != nil {
-		w.t.Fatal(err)
-	}
-	return r.ID
-}
-
-func (w *world) comment(ticketID int64) string {
-	w.t.Helper()
-	return w.accept(outbox.Record{Kind: outbox.Comment, TicketID: ticketID})
-}
-
-func (w *world) options() Options {
-	return Options{
-		Outbox: w.outbox, Desk: w.desk, Mirror: w.mirror, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Clock: w.clock,
-		Rand: func() float64 { return 0 }, DoubtWait: time.Millisecond, Grace: time.Minute,
-	}
-}
-
-// run has a courier at work until done says so, and tells when it has ended.
-// Waits are cut short: the clock goes on as soon as nothing can be done.
-func (w *world) run(o Options, done func() bool) {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
-	c := New(o)
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	for deadline := time.Now().Add(30 * time.Second); !done(); {
-		if time.Now().After(deadline) {
-			w.t.Errorf("it does not come to an end: %+v\n%s", w.outbox.Status(), w.log)
-			break
-		}
-		<-time.After(time.Millisecond)
-		w.pass(20 * time.Millisecond)
-		c.Wake()
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		w.t.Error(err)
-	}
-}
-
-func (w *world) record(id string) outbox.Record {
-	w.t.Helper()
-	r, ok, err := w.outbox.Record(id)
-	if err != nil || !ok {
-		w.t.Fatalf("record %s: %v, %v", id, ok, err)
-	}
-	return r
-}
-
-// settled tells whether nothing is queued.
-func (w *world) settled() bool { return w.outbox.Status().Queued == 0 }
-
-// comments are the bodies on a ticket that records brought.
-func (w *world) comments(ticketID int64) []string {
-	var all []string
-	for _, c := range w.sim.Truth().Comments(ticketID) {
-		if strings.HasPrefix(c.Body, "body of ") {
-			all = append(all, c.Body)
-		}
-	}
-	return all
-}
-
-func (w *world) expect(ticketID int64, ids ...string) {
-	w.t.Helper()
-	want := make([]string, len(ids))
-	for i, id := range ids {
-		want[i] = "body of " + id
-	}
-	if got := w.comments(ticketID); !slices.Equal(got, want) {
-		w.t.Errorf("ticket %d has %q, want %q", ticketID, got, want)
-	}
-}
-
-// mirror keeps what it is given.
-type mirror struct {
-	mu      sync.Mutex
-	tickets []caller.Ticket
-	err     error
-}
-
-func (m *mirror) Apply(_ context.Context, b caller.Batch) (caller.Change, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range b.Tickets {
-		m.tickets = append(m.tickets, b.Tickets[i].Ticket)
-	}
-	return caller.Change{}, m.err
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 func TestACommentArrivesAndTheMirrorLearnsOfIt(t *testing.T) {
 	w := newWorld(t, nil)
@@ -505,51 +287,6 @@ func TestTheMirrorsFaultIsNoneOfTheDelivery(t *testing.T) {
 	w.expect(ticketID, id)
 }
 
-// Ten thousand that wait for an account that is down are not ten thousand
-// requests.
-func TestAnOutageIsAskedAboutOneAtATime(t *testing.T) {
-	w := newWorld(t, nil)
-	for range 30 {
-		ticketID, _ := w.ticket("open")
-		w.comment(ticketID)
-	}
-	w.sim.Down(true)
-	o := w.options()
-	at, most := 0, 0
-	var mu sync.Mutex
-	o.Desk = &counted{Desk: w.desk, enter: func(d int) {
-		mu.Lock()
-		defer mu.Unlock()
-		at += d
-		most = max(most, at)
-	}}
-	began := w.clock()
-	o.Workers = 1
-	w.run(o, func() bool { return w.clock().Sub(began) > 20*time.Second })
-	if most > 1 {
-		t.Errorf("%d at a time", most)
-	}
-	if n := strings.Count(w.log.String(), "comments wait"); n != 1 {
-		t.Errorf("one outage has %d lines in the log", n)
-	}
-	w.sim.Down(false)
-	w.run(w.options(), w.settled)
-	if s := w.outbox.Status(); s.Failed != 0 {
-		t.Errorf("%d failed", s.Failed)
-	}
-}
-
-type counted struct {
-	Desk
-	enter func(int)
-}
-
-func (d *counted) Ticket(ctx context.Context, id int64) (outbox.Sighting, error) {
-	d.enter(1)
-	defer d.enter(-1)
-	return d.Desk.Ticket(ctx, id)
-}
-
 func TestZendesksUpdateLimits(t *testing.T) {
 	w := window{limit: 3, span: time.Minute}
 	now := time.Unix(1000, 0)
@@ -565,25 +302,6 @@ func TestZendesksUpdateLimits(t *testing.T) {
 	}
 	if wait := w.wait(now.Add(30 * time.Second)); wait != 0 {
 		t.Errorf("after the first is a minute old it waits %s", wait)
-	}
-}
-
-func TestAThirtyFirstCommentOnATicketWaits(t *testing.T) {
-	w := newWorld(t, nil)
-	ticketID, _ := w.ticket("open")
-	for range ticketLimit + 1 {
-		w.comment(ticketID)
-	}
-	began := w.clock()
-	w.run(w.options(), func() bool { return w.outbox.Status().Queued == 1 })
-	if took := w.clock().Sub(began); took > 9*time.Minute {
-		t.Errorf("%d comments took %s", ticketLimit, took)
-	}
-	began = w.clock()
-	w.pass(9*time.Minute - w.clock().Sub(began))
-	w.run(w.options(), w.settled) // a courier that has just begun has counted nothing
-	if n := len(w.comments(ticketID)); n != ticketLimit+1 {
-		t.Errorf("%d comments", n)
 	}
 }
 

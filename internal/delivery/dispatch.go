@@ -153,7 +153,7 @@ func (c *Courier) forget(heads []outbox.Record, now time.Time) {
 
 // work tries one record, and says how it went.
 func (c *Courier) work(ctx context.Context, r outbox.Record, p *progress) {
-	a := &attempt{Courier: c, record: r, progress: p}
+	a := &attempt{Courier: c, record: r, progress: p, doubted: r.InDoubt}
 	err := a.guarded(ctx)
 	c.mu.Lock()
 	c.busy--
