@@ -44,20 +44,28 @@ func (s *Server) comment(c *call) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(c.Request())
-	if err != nil {
-		return err
-	}
-	body, outcome, err := s.words(&in)
-	if err != nil {
-		return err
-	}
 	r := outbox.Record{
-		ID: s.o.RandomID(), Kind: outbox.Comment, Client: c.client.name, TicketID: ticketID, Body: body,
+		ID: s.o.RandomID(), Kind: outbox.Comment, Client: c.client.name, TicketID: ticketID,
 		Public: in.flag(paramPublic) && s.o.AllowPublic, InteractionID: in.line(paramInteraction, maxInteraction),
 	}
-	return s.accept(c, s.intake(r, key, fmt.Sprint(ticketID), outcome), outbox.ToldTicket, ticketID,
-		"this client was told of no such ticket in the last 48 hours")
+	intake, err := s.intake(c, &in, r, fmt.Sprint(ticketID))
+	if err != nil {
+		return err
+	}
+	if done, err := s.again(c, &intake); done {
+		return err
+	}
+	if intake.Record.Body, err = s.words(&in); err != nil {
+		return err
+	}
+	told, err := s.mayWrite(c, outbox.ToldTicket, ticketID)
+	if err != nil {
+		return err
+	}
+	if !told {
+		return errNotFound("this client was told of no such ticket in the last 48 hours")
+	}
+	return s.accept(c, &intake)
 }
 
 // ticket takes a new ticket of somebody.
@@ -66,76 +74,83 @@ func (s *Server) ticket(c *call) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(c.Request())
+	r := outbox.Record{
+		ID: s.o.RandomID(), Kind: outbox.Ticket, Client: c.client.name,
+		Body: paragraph(in.written(paramBody)), Subject: clean(in.written(paramSubject), maxSubject),
+		Public: in.flag(paramPublic) && s.o.AllowPublic, InteractionID: in.line(paramInteraction, maxInteraction),
+	}
+	// An interaction opens one ticket, whoever it turns out to be from.
+	intake, err := s.intake(c, &in, r, "")
 	if err != nil {
 		return err
 	}
-	body := paragraph(in.optional(paramBody))
-	subject := in.line(paramSubject, maxSubject)
-	if body == "" && subject == "" {
+	if done, err := s.again(c, &intake); done {
+		return err
+	}
+	made := &intake.Record
+	if made.Body == "" {
+		made.Body = made.Subject
+	}
+	if made.Body == "" {
 		return errUnprocessable(`a ticket needs a "body"`)
 	}
-	if body == "" {
-		body = subject
+	if made.Subject == "" {
+		made.Subject = clean(made.Body, maxSubject)
 	}
-	if subject == "" {
-		subject = clean(body, maxSubject)
+	if made.UserID, err = s.requester(c, &in); err != nil {
+		return err
 	}
-	userID := in.whole(paramUserID)
-	if userID == 0 {
-		if userID, err = s.requester(c, &in); err != nil {
-			return err
-		}
-	}
-	r := outbox.Record{
-		ID: s.o.RandomID(), Kind: outbox.Ticket, Client: c.client.name, UserID: userID, Subject: subject, Body: body,
-		Public: in.flag(paramPublic) && s.o.AllowPublic, InteractionID: in.line(paramInteraction, maxInteraction),
-	}
-	return s.accept(c, s.intake(r, key, fmt.Sprint(userID), ""), outbox.ToldUser, userID,
-		"this client was told of no such user in the last 48 hours")
+	return s.accept(c, &intake)
 }
 
-// requester is whose number it is. A ticket in the wrong person's name is
-// worse than none, so only one person will do.
+// requester is whose ticket it is: who was named, if this client was told of
+// them, or the one person who has the number. A ticket in the wrong person's
+// name is worse than none, so a guess will not do.
 func (s *Server) requester(c *call, in *params) (int64, error) {
+	if id := in.whole(paramUserID); id != 0 {
+		told, err := s.mayWrite(c, outbox.ToldUser, id)
+		if err == nil && !told {
+			err = errNotFound("this client was told of no such user in the last 48 hours")
+		}
+		return id, err
+	}
 	if in[paramANI].kind == absent {
 		return 0, errBadRequest(`one of the keys "ani" and "user_id" is needed`)
 	}
-	a, err := s.ask(c, in, s.o.TicketPolicy.LatestOfShared)
+	a, err := s.ask(c, in, false)
 	if err != nil {
 		return 0, err
 	}
 	choice := s.o.TicketPolicy.Choose(a, 0)
 	c.outcome = choice.Outcome
 	switch {
-	case choice.Caller != nil:
-		s.tell(c, &choice)
+	case choice.Caller != nil && !choice.Guessed:
 		return choice.Caller.User.ID, nil
 	case choice.Outcome == caller.Unavailable:
 		return 0, errLater("who has this number cannot be found out now")
 	default:
-		return 0, errUnprocessable(fmt.Sprintf(`"ani" is nobody's alone (%s): give a "user_id"`, choice.Outcome))
+		return 0, errUnprocessable(fmt.Sprintf(`"ani" is nobody's alone (%s): give a "user_id"`, a.Outcome))
 	}
 }
 
 // words are what a comment says: the text that was given, or the outcome of
 // the call in words.
-func (s *Server) words(in *params) (body, outcome string, err error) {
-	outcome = in.line(paramOutcome, maxText)
-	if body = paragraph(in.optional(paramBody)); body != "" {
-		return body, outcome, nil
+func (s *Server) words(in *params) (string, error) {
+	if body := paragraph(in.written(paramBody)); body != "" {
+		return body, nil
 	}
+	outcome := in.line(paramOutcome, maxText)
 	if outcome == "" {
-		return "", "", errUnprocessable(`a comment needs a "body", or an "outcome" to be worded`)
+		return "", errUnprocessable(`a comment needs a "body", or an "outcome" to be worded`)
 	}
-	duration := min(time.Duration(min(in.whole(paramDuration), int64(longestCall/time.Second)))*time.Second, longestCall)
+	duration := time.Duration(min(in.whole(paramDuration), int64(longestCall/time.Second))) * time.Second
 	body, ok := s.o.Voices.Summarize(speech.Summary{
 		Outcome: outcome, Agent: in.line(paramAgent, maxText), Queue: in.line(paramQueue, maxText), Duration: duration,
 	})
 	if !ok {
-		return "", "", errUnprocessable(`"outcome" is none of ` + strings.Join(speech.Outcomes(), ", ") + `: give one of these, or a "body"`)
+		return "", errUnprocessable(`"outcome" is none of ` + strings.Join(speech.Outcomes(), ", ") + `: give one of these, or a "body"`)
 	}
-	return body, outcome, nil
+	return body, nil
 }
 
 // paragraph is a text of several lines without what is no text.
@@ -152,38 +167,42 @@ func paragraph(s string) string {
 // client made up for it, else the same interaction with the same outcome, else
 // the same text within a short while. What it is for, and the client, are
 // always part of it.
-func (s *Server) intake(r outbox.Record, key, what, outcome string) outbox.Intake {
-	in := outbox.Intake{Record: r, Keep: outbox.KeepSame}
-	switch {
+func (s *Server) intake(c *call, in *params, r outbox.Record, what string) (outbox.Intake, error) {
+	key, err := idempotencyKey(c.Request())
+	intake := outbox.Intake{Record: r, Keep: outbox.KeepSame}
+	switch interaction := in.optional(paramInteraction); {
+	case err != nil:
+		return intake, err
 	case key != "":
-		in.Same = outbox.DigestOf("key", r.Client, string(r.Kind), what, key)
-	case r.InteractionID != "":
-		in.Same = outbox.DigestOf("interaction", r.Client, string(r.Kind), what, r.InteractionID, outcome)
+		intake.Same = outbox.DigestOf("key", r.Client, string(r.Kind), what, key)
+	case interaction != "":
+		intake.Same = outbox.DigestOf("interaction", r.Client, string(r.Kind), what, interaction, in.line(paramOutcome, maxText))
 	default:
-		in.Same, in.Keep = outbox.DigestOf("text", r.Client, string(r.Kind), what, r.Subject, r.Body), s.o.DedupeWindow
+		intake.Same = outbox.DigestOf("text", r.Client, string(r.Kind), what, fmt.Sprint(r.Public),
+			in.written(paramBody), in.written(paramSubject), in.written(paramUserID), in.written(paramANI),
+			in.optional(paramOutcome), in.optional(paramAgent), in.optional(paramQueue), in.optional(paramDuration))
+		intake.Keep = s.o.DedupeWindow
 	}
-	return in
+	return intake, nil
 }
 
-// accept puts a record into the outbox, if the client was told of what it is
-// for. The same again is answered as the first was, also when the telling was
-// long ago.
-func (s *Server) accept(c *call, in outbox.Intake, kind outbox.Told, id int64, unknown string) error {
-	told, err := s.mayWrite(c, kind, id)
-	if err != nil {
-		return err
+// again answers what is the same as a record before as that was answered:
+// whatever the rest of the request says by now, and though the telling was long
+// ago.
+func (s *Server) again(c *call, in *outbox.Intake) (done bool, err error) {
+	r, ok, err := s.o.Outbox.Same(*in)
+	switch {
+	case err != nil:
+		return true, errOutbox(err)
+	case ok:
+		return true, c.json(http.StatusAccepted, queuedJSON{r.ID, r.State, r.Public})
 	}
-	if !told {
-		r, ok, err := s.o.Outbox.Same(in)
-		if err != nil {
-			return errOutbox(err)
-		}
-		if !ok {
-			return errNotFound(unknown)
-		}
-		return c.json(http.StatusAccepted, queuedJSON{r.ID, r.State, r.Public})
-	}
-	r, _, err := s.o.Outbox.Accept(c.Request().Context(), in)
+	return false, nil
+}
+
+// accept puts a record into the outbox.
+func (s *Server) accept(c *call, in *outbox.Intake) error {
+	r, _, err := s.o.Outbox.Accept(c.Request().Context(), *in)
 	if err != nil {
 		return errOutbox(err)
 	}

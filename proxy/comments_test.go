@@ -279,7 +279,8 @@ func TestANewTicket(t *testing.T) {
 	if id, _ := write(t, w, "/v1/tickets", `{"ani":"`+annsNumber+`","body":"other words","interaction_id":"i"}`); id != first {
 		t.Error("the same interaction makes a second ticket")
 	}
-	if id, _ := write(t, w, "/v1/tickets", `{"user_id":9007199254740993,"subject":"Line","body":"b","interaction_id":"i2"}`); id == first {
+	w.shelf.Tell("flow", outbox.ToldUser, 9007199254740993)
+	if id, _ := write(t, w, "/v1/tickets", `{"user_id":9007199254740993,"subject":"Line","body":"b","interaction_id":"i2","public":true}`); id == first {
 		t.Error("another interaction makes none")
 	}
 	want := []outbox.Record{
@@ -288,6 +289,14 @@ func TestANewTicket(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, w.shelf.all(), cmpopts.IgnoreFields(outbox.Record{}, "ID", "Seq", "Accepted")); diff != "" {
 		t.Errorf("the records (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"user 9007199254740993"}, w.shelf.tellings("flow")); diff != "" {
+		t.Errorf("a number that is not answered tells (-want +got):\n%s", diff)
+	}
+	for _, r := range w.shelf.all() {
+		if r.Public {
+			t.Error("a ticket is public where nobody allowed it")
+		}
 	}
 	refused := []struct {
 		name, body string
@@ -308,6 +317,48 @@ func TestANewTicket(t *testing.T) {
 				t.Errorf("%s", detail)
 			}
 		})
+	}
+}
+
+// A guess is enough to be greeted, and not to have a ticket in one's name.
+func TestNoTicketInTheNameOfAGuess(t *testing.T) {
+	w := newWorld(t, func(o *Options) { flow(o); o.TicketPolicy.LatestOfShared = true })
+	w.post(t, "/v1/tickets", `{"ani":"`+sharedNumber+`","body":"b"}`, "flow").detail(t, http.StatusUnprocessableEntity)
+}
+
+// What flows send for a variable that was never set is no interaction: two
+// calls would be one comment.
+func TestAnInteractionThatIsNone(t *testing.T) {
+	for _, unset := range []string{`""`, `"null"`, `null`, `"none"`, `"None"`, `"undefined"`, `"NaN"`, `"{{NewPhoneContact.InteractionId}}"`} {
+		w := newWorld(t, flow)
+		lookUp(t, w, annsNumber)
+		body := `{"interaction_id":` + unset + `,"outcome":"abandoned"}`
+		first, _ := write(t, w, "/v1/tickets/503/comments", body)
+		w.tick(2 * time.Minute)
+		if id, _ := write(t, w, "/v1/tickets/503/comments", body); id == first {
+			t.Errorf("%s: two calls are one comment", unset)
+		}
+	}
+	w := newWorld(t, flow)
+	lookUp(t, w, annsNumber)
+	long := strings.Repeat("x", maxInteraction)
+	first, _ := write(t, w, "/v1/tickets/503/comments", `{"interaction_id":"`+long+`1","body":"b"}`)
+	if id, _ := write(t, w, "/v1/tickets/503/comments", `{"interaction_id":"`+long+`2","body":"b"}`); id == first {
+		t.Error("two long ids are one where they are cut")
+	}
+}
+
+// The same again is the first one even where the request would be refused by now.
+func TestTheSameAgainIsNotLookedAtTwice(t *testing.T) {
+	w := newWorld(t, flow)
+	lookUp(t, w, annsNumber)
+	first, _ := write(t, w, "/v1/tickets/503/comments", `{"body":"x"}`, "Idempotency-Key", "k")
+	if id, _ := write(t, w, "/v1/tickets/503/comments", `{}`, "Idempotency-Key", "k"); id != first {
+		t.Error("without a text it is another one")
+	}
+	first, _ = write(t, w, "/v1/tickets", `{"ani":"`+annsNumber+`","body":"x","interaction_id":"i"}`)
+	if id, _ := write(t, w, "/v1/tickets", `{"ani":"`+downNumber+`","interaction_id":"i"}`); id != first {
+		t.Error("with Zendesk down it is another one")
 	}
 }
 

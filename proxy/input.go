@@ -140,9 +140,18 @@ func (p *params) number() (ani string, ok bool) {
 	}
 }
 
-// optional is a value that need not be there: "" where it is not, or empty, or
-// "null", which is what a flow sends for a variable that was never set.
+// optional is a value that need not be there: "" where it is not, or is what a
+// flow sends for a variable that was never set.
 func (p *params) optional(at param) string {
+	if given := p.written(at); !unset(given) {
+		return given
+	}
+	return ""
+}
+
+// written is a text that somebody wrote, in which any word may stand: only one
+// that is empty or "null" as a whole is not given.
+func (p *params) written(at param) string {
 	v := p[at]
 	if v.kind != text && v.kind != numeral && v.kind != boolean {
 		return ""
@@ -151,6 +160,18 @@ func (p *params) optional(at param) string {
 		return given
 	}
 	return ""
+}
+
+// unset tells what stands for a variable without a value: our own "none" that
+// comes back, what scripts make of nothing, and a template that was not filled
+// in. Taken for an interaction's id, each would make all calls the same one.
+func unset(given string) bool {
+	for _, word := range [...]string{"none", "nil", "undefined", "nan"} {
+		if strings.EqualFold(given, word) {
+			return true
+		}
+	}
+	return strings.Contains(given, "{{")
 }
 
 // whole is an optional whole number above 0, exact however long: 0 where it is

@@ -11,6 +11,9 @@ import (
 // members, which needs no decoder, keeps numbers as they were written and
 // notices a key that comes twice.
 func (p *params) readJSON(body []byte) error {
+	if skipSpace(body, 0) == len(body) {
+		return errBadRequest("the body is empty; it must be one JSON object")
+	}
 	if !json.Valid(body) {
 		return errBadRequest("the body must be one JSON object, and is not well-formed JSON")
 	}

@@ -192,6 +192,54 @@ func TestAWriteThatLandsLate(t *testing.T) {
 	}
 }
 
+// The worst moment for a late write to land is just after the audits were read
+// and did not have it: the retry is on its way then, and only the stamp, which
+// is that of the first write, stops it.
+func TestALateWriteBetweenTheAuditsAndTheRetry(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		ticketID, _ := w.ticket("open")
+		w.sim.Fail(onTicket(ticketID, zendesktest.Fault{Count: 1, Reset: true}))
+		id := w.comment(ticketID)
+		o := w.real()
+		late := &tardy{Desk: w.desk}
+		o.Desk = late
+		_, end := w.start(o)
+		defer end()
+		w.await(w.settled)
+		if !late.landed {
+			t.Fatal("the first write has not landed late")
+		}
+		w.expect(ticketID, id)
+		if r := w.record(id); r.State != outbox.Delivered || r.Landed != ticketID {
+			t.Errorf("it is %+v", r)
+		}
+	})
+}
+
+// tardy has the first write, whose answer was lost, land just after the audits
+// were read.
+type tardy struct {
+	Desk
+	first  outbox.Write
+	landed bool
+}
+
+func (d *tardy) Comment(ctx context.Context, w outbox.Write) (caller.TicketUpdate, error) {
+	if d.first.Marker == "" {
+		d.first = w
+	}
+	return d.Desk.Comment(ctx, w)
+}
+
+func (d *tardy) HasMarker(ctx context.Context, id int64, marker string) (bool, error) {
+	has, err := d.Desk.HasMarker(ctx, id, marker)
+	if !d.landed && err == nil && d.first.Marker != "" {
+		_, err := d.Desk.Comment(ctx, d.first)
+		d.landed = err == nil
+	}
+	return has, err
+}
+
 // hasty gives the first write up at once.
 type hasty struct {
 	Desk

@@ -22,14 +22,22 @@
 // Zendesk's clock is past that second (see unsettled).
 //
 // Whether Zendesk heeds the stamp of an update that only comments is not
-// known. Where it does not, the audits before each retry still find whatever has
-// landed by then; what is left is a request that timed out and lands after that
-// reading, and DoubtWait, longer than a request may take, is there to make it
-// unlikely.
+// known. Where it does, a comment is there once, whenever a request that was
+// given up may land. Where it does not, the audits before each retry find what
+// has landed by then; what is left is a request that lands later than that:
+// DoubtWait after an answer that was lost, three times as long after a kill.
 //
 // New tickets, and follow-ups of closed ones, go by an idempotency key, which
 // Zendesk keeps for two hours; past that the requester's tickets are asked for
 // the marker.
+//
+// A refusal by Zendesk is one of three things: an end, which fails the record
+// and frees its lane; one ticket's trouble, which has that lane wait; or the
+// weather, which has all wait, see weather. Delivered is only what Zendesk has
+// answered for or its audits show.
+//
+// attempt.go is one record at work, from its reading to its end; dispatch.go
+// chooses who is next, weather.go how fast.
 package delivery
 
 import (

@@ -153,18 +153,22 @@ func TestBadWeather(t *testing.T) {
 				better := tt.begin(w.sim)
 				told := func() bool { return strings.Contains(w.log.String(), "comments wait") }
 				var mu sync.Mutex
-				at, most, asked := 0, 0, 0
+				at, most, asked, counting := 0, 0, 0, false
 				o := w.real()
 				o.Desk = &counted{Desk: w.desk, enter: func(d int) {
 					mu.Lock()
 					defer mu.Unlock()
-					if at += d; d > 0 && told() {
+					if at += d; d > 0 && counting {
 						most, asked = max(most, at), asked+1
 					}
 				}}
 				_, end := w.start(o)
 				defer end()
 				w.await(told)
+				<-time.After(time.Minute) // what was under way has come to its end
+				mu.Lock()
+				counting = true
+				mu.Unlock()
 				<-time.After(30 * time.Minute)
 				mu.Lock()
 				if most > 1 {

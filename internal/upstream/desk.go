@@ -86,7 +86,7 @@ func (d *Desk) HasMarker(ctx context.Context, ticketID int64, marker string) (bo
 		return false, refusal(err)
 	}
 	for i := range audits {
-		if audits[i].Custom(markerName) == marker {
+		if custom := audits[i].Custom(markerName); custom != "" && custom == marker {
 			return true, nil
 		}
 	}
