@@ -148,7 +148,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"GET without the key", "GET", "", "", 400, `"ani"`},
 		{"GET with other keys", "GET", "ANI=5&lang=en", "", 400, `"ani"`},
 		{"POST without the key", "POST", "ani=5", `{"lang":"en"}`, 400, `"ani"`},
-		{"an empty body", "POST", "", "", 400, "well-formed"},
+		{"an empty body", "POST", "", "", 400, "is empty"},
 		{"broken JSON", "POST", "", `{"ani":"5"`, 400, "well-formed"},
 		{"an unset variable in JSON", "POST", "", `{"ani":"5","ewt_ms":}`, 400, "well-formed"},
 		{"something behind it", "POST", "", `{"ani":"5"} x`, 400, "well-formed"},

@@ -57,7 +57,7 @@ func (s *Server) zendeskUpdate(c *call) error {
 			ID: s.o.RandomID(), Kind: outbox.Comment, Client: c.client.name, TicketID: id,
 			Body: comment.body, HTML: comment.html, Public: comment.public && s.o.AllowPublic,
 		},
-		Same: outbox.DigestOf("api/v2", c.client.name, strconv.FormatInt(id, 10), comment.body, strconv.FormatBool(comment.html)),
+		Same: outbox.DigestOf("api/v2", c.client.name, strconv.FormatInt(id, 10), comment.body, strconv.FormatBool(comment.html), strconv.FormatBool(comment.public && s.o.AllowPublic)),
 		Keep: s.o.DedupeWindow,
 	})
 	if err != nil {
@@ -104,9 +104,14 @@ type (
 // comment, and the audit that will be: its id is the record's place in the
 // outbox, for Zendesk's own is not known until it is delivered. A ticket that
 // was solved during the call has left the mirror: of that one the answer
-// claims nothing but its id and its address.
+// claims nothing but its id and its address, and so it does of one that this
+// client may write to and may not read by id any more.
 func (s *Server) answerUpdate(c *call, r *outbox.Record) error {
-	ticket, ok, err := s.ticketObject(r.TicketID)
+	var ticket []byte
+	ok, err := s.zendeskKnows(c, outbox.SearchedTicket, r.TicketID)
+	if ok && err == nil {
+		ticket, ok, err = s.ticketObject(r.TicketID)
+	}
 	if err != nil { // the comment is safe, and an error would have it sent again
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "a ticket could not be shown after its comment was taken",
 			slog.String("request_id", c.id), slog.Any("error", err))
@@ -226,6 +231,10 @@ func isZero(raw json.RawMessage) bool {
 	if json.Unmarshal(raw, &v) != nil {
 		return false
 	}
+	return saysNothing(v)
+}
+
+func saysNothing(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -237,8 +246,13 @@ func isZero(raw json.RawMessage) bool {
 		return !v
 	case []any:
 		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
+	case map[string]any: // a client's empty struct
+		for _, member := range v {
+			if !saysNothing(member) {
+				return false
+			}
+		}
+		return true
 	default:
 		return false
 	}

@@ -88,7 +88,7 @@ func (k *killAt) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // A daemon that is killed again and again while it fills its mirror opens the
 // file each time, has no cursor ahead of its data, and ends complete.
 func TestKillDuringTheFirstFill(t *testing.T) {
-	kills := 6
+	kills := 4
 	if os.Getenv("ANIPROXY_LONG") != "" {
 		kills = 50
 	}

@@ -20,7 +20,7 @@ type webexFlowCommand struct {
 	Connector    string `default:"aniproxy" help:"Name or id of the HTTP connector at Webex." placeholder:"NAME_OR_ID"`
 	Format       string `enum:"both,v2,ui" default:"both" help:"v2 is imported through Webex's API, ui by hand in the Flow Designer; both in the current folder where left out."`
 	Out          string `help:"File to write; takes a --format. A dash writes to standard output." placeholder:"FILE"`
-	Lang         string `default:"en-US" help:"Language of the first sentence; \"auto\" lets the caller's own language in Zendesk decide." placeholder:"TAG"`
+	Lang         string `default:"auto" help:"Language of all calls; \"auto\" lets the caller's own language in Zendesk decide." placeholder:"TAG"`
 	Menu         string `help:"Wording of the menu in that language: 1 for an agent, 2 to end the call." placeholder:"TEXT"`
 	InsecureHTTP bool   `name:"insecure-http" help:"Allow http beyond loopback: the secret and the caller's number cross the network in the clear."`
 }

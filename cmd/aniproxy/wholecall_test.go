@@ -364,6 +364,28 @@ func (c *cast) raw(request string) string {
 	return string(body)
 }
 
+// What [ticket] and [match] say reaches every answer.
+func TestTheTicketPolicyIsTheConfigurations(t *testing.T) {
+	c := newCast(t, func(cfg *config.Config) {
+		cfg.Match.Shared = "latest_ticket"
+		cfg.Ticket.Exclude = config.TicketFilter{Tags: []string{"hr"}}
+	})
+	if err := c.sim.SetTicketTags(c.paulsTicket, "hr"); err != nil {
+		t.Fatal(err)
+	}
+	c.later()
+	c.resync("incremental")
+	if paul := c.ask(paulsNumber); paul.Found != 1 || paul.TicketFound != 0 || paul.UnresolvedCount != 0 || strings.Contains(paul.SpokenText, digits(c.paulsTicket)) {
+		t.Errorf("what is left out is told: %s", paul.text)
+	}
+	if family := c.ask(familyNumber); family.Found != 1 || family.TicketFound != 1 || family.Match != "ambiguous" || strings.Contains(family.SpokenText, "Enzo") {
+		t.Errorf("a shared number is %s", family.text)
+	}
+	if code, _ := c.post(fmt.Sprintf("%s/v1/tickets/%d/comments", c.public, c.paulsTicket), `{"body":"x"}`); code != http.StatusNotFound {
+		t.Errorf("a comment on what is left out: %d", code)
+	}
+}
+
 func TestATicketIsOpenedFromTheCall(t *testing.T) {
 	c := newCast(t, nil)
 	code, text := c.post(c.public+"/v1/tickets", `{"ani":"`+quietsNumber+`","subject":"Asks to be called","body":"About the offer","interaction_id":"i"}`)

@@ -25,6 +25,10 @@ const (
 	// skew is how far Zendesk's clock may be from ours where times of the two
 	// are compared.
 	skew = 10 * time.Minute
+	// lastTries is how often a record that is too old is tried all the same,
+	// after it was taken up or somebody had it retried: a daemon that was off
+	// for a week has not tried at all.
+	lastTries = 8
 	// applyLimit is how long a delivery waits for the mirror.
 	applyLimit = 5 * time.Second
 )
@@ -307,12 +311,15 @@ func (a *attempt) later(refusal *outbox.Refusal) error {
 	default: // of this record alone
 	}
 	now := a.o.Clock()
-	if now.Sub(r.Accepted) > a.o.GiveUp {
+	a.mu.Lock()
+	a.progress.failures++
+	tried := a.progress.failures
+	a.mu.Unlock()
+	if now.Sub(r.Accepted) > a.o.GiveUp && tried >= lastTries {
 		return a.fail("gave_up: "+refusal.Cause, refusal.Err)
 	}
 	a.mu.Lock()
-	a.progress.failures++
-	wait := a.backoff(a.progress.failures)
+	wait := a.backoff(tried)
 	if bad { // the pauses hold it back, and it should not outlast them by far
 		wait = min(wait, pauseMost)
 	}
@@ -321,9 +328,8 @@ func (a *attempt) later(refusal *outbox.Refusal) error {
 		wait = max(wait, a.o.DoubtWait)
 	}
 	a.progress.notBefore = now.Add(wait)
-	first := a.progress.failures == 1
 	a.mu.Unlock()
-	if first && !bad {
+	if tried == 1 && !bad {
 		a.log.Warn("a comment waits", slog.String("id", r.ID), slog.Int64("ticket", r.TicketID), slog.String("cause", string(refusal.Cause)))
 	}
 	r.NextTry, r.Error = now.Add(wait), reason(refusal.Cause, refusal.Err)
@@ -335,6 +341,9 @@ func (a *attempt) fail(cause outbox.Cause, err error) error {
 	r := &a.record
 	r.State, r.Settled, r.NextTry = outbox.Failed, a.o.Clock(), time.Time{}
 	r.Error = reason(cause, err)
+	a.mu.Lock()
+	a.progress.record = "" // retried by hand it begins anew
+	a.mu.Unlock()
 	a.log.Warn("a comment could not be delivered", slog.String("id", r.ID), slog.Int64("ticket", r.TicketID),
 		slog.String("error", r.Error))
 	return a.o.Outbox.Save(*r)

@@ -64,7 +64,7 @@ func TestKillWhileEverythingGoesWrong(t *testing.T) {
 		{"the stamp is not heeded", 20 * time.Second, func(o *zendesktest.Options) { o.SafeUpdateIgnoresComments = true }},
 	}
 	for _, account := range accounts {
-		seeds := uint64(6)
+		seeds := uint64(3)
 		if os.Getenv("ANIPROXY_LONG") != "" {
 			seeds = 300
 		}

@@ -218,6 +218,41 @@ func TestItIsGivenUpInTheEnd(t *testing.T) {
 	w.expect(ticketID, id)
 }
 
+// A 409 that is not about the stamp frees no new one: what was sent before may
+// still land.
+func TestALockedTicketKeepsItsStamp(t *testing.T) {
+	w := newWorld(t, nil)
+	ticketID, _ := w.ticket("open")
+	w.sim.Fail(zendesktest.Fault{Method: "PUT", Path: "/api/v2/tickets/*", Count: 1, Status: 409, Body: `{"error":"Conflict","description":"locked"}`})
+	id := w.comment(ticketID)
+	o := w.options()
+	desk := &noting{Desk: w.desk}
+	o.Desk = desk
+	w.run(o, w.settled)
+	w.expect(ticketID, id)
+	if len(desk.stamps) != 2 || desk.stamps[0] != desk.stamps[1] || desk.read != 1 {
+		t.Errorf("the stamps are %q, of %d readings", desk.stamps, desk.read)
+	}
+}
+
+// noting notes the stamps that writes are bound to, and how often one was read.
+// It is for one record, whose steps come one after the other.
+type noting struct {
+	Desk
+	stamps []string
+	read   int
+}
+
+func (d *noting) Ticket(ctx context.Context, id int64) (outbox.Sighting, error) {
+	d.read++
+	return d.Desk.Ticket(ctx, id)
+}
+
+func (d *noting) Comment(ctx context.Context, w outbox.Write) (caller.TicketUpdate, error) {
+	d.stamps = append(d.stamps, w.Stamp)
+	return d.Desk.Comment(ctx, w)
+}
+
 func TestAnAgentWhoWritesInBetween(t *testing.T) {
 	w := newWorld(t, nil)
 	ticketID, _ := w.ticket("open")

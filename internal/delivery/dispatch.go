@@ -113,7 +113,7 @@ func (c *Courier) start(ctx context.Context, workers *sync.WaitGroup, heads []ou
 		if p.record != r.ID {
 			p.record, p.failures, p.notBefore, p.forbidden = r.ID, 0, time.Time{}, time.Time{}
 		}
-		if ahead := max(r.NextTry.Sub(now), p.notBefore.Sub(now), p.updates.wait(now)); ahead > 0 {
+		if ahead := max(waitOf(&r, now), p.notBefore.Sub(now), p.updates.wait(now)); ahead > 0 {
 			wait = min(wait, ahead)
 			continue
 		}
@@ -202,3 +202,17 @@ func (w *window) wait(now time.Time) time.Duration {
 }
 
 func (w *window) add(now time.Time) { w.times = append(w.times, now) }
+
+// waitOf is for how long a record has to wait by what is on disk. Nothing is
+// ever put off for longer than longestWait: what is, was written while the clock
+// was ahead.
+func waitOf(r *outbox.Record, now time.Time) time.Duration {
+	if wait := r.NextTry.Sub(now); wait <= longestWait {
+		return wait
+	}
+	return 0
+}
+
+// longestWait is above the longest of Zendesk's Retry-After that the client
+// hands on, and of our own waits.
+const longestWait = 15 * time.Minute

@@ -51,7 +51,8 @@ type Cause string
 // The causes.
 const (
 	Closed      Cause = "ticket_closed"
-	Conflict    Cause = "conflict" // the ticket has moved since the stamp
+	Conflict    Cause = "conflict"      // the ticket has moved since the stamp
+	Locked      Cause = "ticket_locked" // a 409 that is about something else than the stamp
 	NotFound    Cause = "not_found"
 	Rejected    Cause = "rejected"
 	KeyReused   Cause = "key_reused" // the idempotency key stands for another request

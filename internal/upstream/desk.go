@@ -148,7 +148,11 @@ func refusal(err error) error {
 	case zendesk.ClassNotFound:
 		r.Cause = outbox.NotFound
 	case zendesk.ClassConflict:
-		r.Cause = outbox.Conflict
+		// Only this code says that the ticket has moved, and so that nothing
+		// which is bound to an older stamp can land any more.
+		if r.Cause = outbox.Locked; e.Code == staleStamp {
+			r.Cause = outbox.Conflict
+		}
 	case zendesk.ClassRateLimited:
 		r.Cause = outbox.RateLimited
 	case zendesk.ClassUnavailable:
@@ -160,6 +164,9 @@ func refusal(err error) error {
 	}
 	return r
 }
+
+// staleStamp is Zendesk's code for a safe update that came too late.
+const staleStamp = "UpdateConflict"
 
 // rejection says more closely why a request was rejected.
 func rejection(e *zendesk.Error) outbox.Cause {

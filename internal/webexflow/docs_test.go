@@ -68,7 +68,7 @@ var row = regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\| `([^`]+)` \\| `([^`]+)
 // value, in the flow's own order.
 func TestGuidesNameWhatTheFlowReads(t *testing.T) {
 	known := fields(t)
-	for file, lang := range map[string]string{"webex.md": "en-US", "webex.es.md": "es-MX"} {
+	for file, lang := range map[string]string{"webex.md": "en-US", "webex.es.md": "es-US"} {
 		var want, got [][]string
 		for _, v := range Looked(lang) {
 			want = append(want, []string{v.Name, "$." + v.Name, v.Name, string(v.Type), v.Initial})
