@@ -53,7 +53,7 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			v, err, _ := r.flights.Do(name, func() (any, error) {
 				res.led = true
 				// A walk may have ended since this lookup looked into memory.
-				if e := r.known(k); e != nil && !q.Fresh {
+				if e := r.sinceWalked(k); e != nil && !q.Fresh {
 					return e, nil
 				}
 				if q.AllowLive != nil && !q.AllowLive() {
@@ -86,6 +86,20 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// sinceWalked is what another walk may have brought since this lookup looked,
+// nil where there is nothing: in memory, or on disk alone, for memory drops what
+// it is given when it is busy.
+func (r *Resolver) sinceWalked(k key) *entry {
+	if e := r.known(k); e != nil {
+		return e
+	}
+	e, err := r.readNow(k)
+	if err != nil || len(e.callers) == 0 || !e.proof(r.o.Store.Streams(), r.clock(), r.o.MaxStale, k.tickets) {
+		return nil
+	}
+	return e
 }
 
 // reread reads the disk again after a walk.
