@@ -530,3 +530,21 @@ func TestAssigneesNameReachesTheAnswer(t *testing.T) {
 		t.Errorf("assignee %q (known: %v), want Gwendolyn", p.Name, ok)
 	}
 }
+
+// Memory drops what it is given when it is busy. A miss that finds the flight of
+// another one over looks at the disk then, and does not walk again.
+func TestWhatMemoryDroppedIsOnDisk(t *testing.T) {
+	b := setUp(t)
+	b.filled()
+	k, ok := keyOf(numberA, caller.Query{})
+	if !ok {
+		t.Fatal("no key")
+	}
+	if e := b.sinceWalked(k); e != nil {
+		t.Errorf("nobody has the number, and %d people are found", len(e.callers))
+	}
+	b.mirrored(person(1, "Ann", numberA))
+	if e := b.sinceWalked(k); e == nil || len(e.callers) != 1 {
+		t.Errorf("what is on disk alone is not found: %v", e)
+	}
+}

@@ -52,14 +52,7 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			var res result
 			v, err, _ := r.flights.Do(name, func() (any, error) {
 				res.led = true
-				// A walk may have ended since this lookup looked into memory.
-				if e := r.sinceWalked(k); e != nil && !q.Fresh {
-					return e, nil
-				}
-				if q.AllowLive != nil && !q.AllowLive() {
-					return nil, errBudget
-				}
-				return r.walkOnce(k)
+				return r.lead(k, q)
 			})
 			res.e, _ = v.(*entry)
 			res.err = err
@@ -86,6 +79,20 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// lead begins the walk, unless one has ended since the lookup looked into memory
+// or the client may not ask.
+func (r *Resolver) lead(k key, q caller.Query) (*entry, error) {
+	if !q.Fresh {
+		if e := r.sinceWalked(k); e != nil {
+			return e, nil
+		}
+	}
+	if q.AllowLive != nil && !q.AllowLive() {
+		return nil, errBudget
+	}
+	return r.walkOnce(k)
 }
 
 // sinceWalked is what another walk may have brought since this lookup looked,
