@@ -18,6 +18,8 @@
 //
 // A lookup has one deadline and answers by it, with what is known then. Many
 // lookups of one unknown number share one walk, which has a context of its own.
+// What is known but old is answered at once and read again behind the answer,
+// see behind.go. [Resolver.Explain] tells how a lookup would be answered.
 package cache
 
 import (
@@ -46,6 +48,12 @@ type Store interface {
 	Streams() caller.Streams
 	// Apply writes what a walk found.
 	Apply(ctx context.Context, b caller.Batch) (caller.Change, error)
+	// Erased tells whether a person was erased: Apply ignores them, and nothing
+	// of them may be answered, whoever shows them.
+	Erased(id int64) bool
+	// Explain reads all people of a number, of any role, with how old what is
+	// known of them is.
+	Explain(e164 string) ([]caller.Held, error)
 }
 
 // Live is what the resolver asks Zendesk. Errors are *caller.UpstreamError.
@@ -61,11 +69,19 @@ type Live interface {
 	Tickets(ctx context.Context, userID int64) (caller.Reading, error)
 }
 
-// Options are what a resolver is made of. All fields are required but Clock
-// and Rand.
+// Options are what a resolver is made of. All fields are required but Behind,
+// CatchingUp and Clock.
 type Options struct {
-	Store   Store
-	Live    Live
+	Store Store
+	Live  Live
+	// Behind reads what is older than MaxStale again, behind the answer, on
+	// what the others leave of the budget. Nil reads nothing behind.
+	Behind Live
+	// CatchingUp tells that a stream is being read that is far behind: what it
+	// brings makes most of what is old new, so nothing is read behind then. Nil
+	// is never. It is asked by lookups, and has to be quick.
+	CatchingUp func() bool
+
 	Numbers *ani.Normalizer
 	Logger  *slog.Logger
 	Clock   func() time.Time // nil is time.Now
@@ -87,10 +103,15 @@ type Resolver struct {
 	memory      *memory
 	generations *generations
 	floor       atomic.Uint64 // entries from before it do not count: a purge
+	purging     sync.Mutex    // so that the floor only rises
+	// streams is how far the mirror has come, as answers may claim it: see
+	// Invalidate.
+	streams atomic.Pointer[caller.Streams]
 
 	flights singleflight.Group
 	slots   *semaphore.Weighted // walks
 	readers *semaphore.Weighted // reads of the disk
+	behind  *refreshes
 
 	ctx     context.Context //nolint:containedctx // the walks' own: they outlive the lookup that began them
 	cancel  context.CancelFunc
@@ -104,6 +125,7 @@ type Resolver struct {
 // counts are what happened since the start.
 type counts struct {
 	memory, disk, live, negative, misses atomic.Uint64
+	refreshes, refreshesFailed           atomic.Uint64
 	walking                              atomic.Int64
 }
 
@@ -121,7 +143,10 @@ func New(o Options) (*Resolver, error) {
 		o: o, clock: o.Clock, log: o.Logger, memory: m, generations: newGenerations(),
 		slots:   semaphore.NewWeighted(o.MaxConcurrent),
 		readers: semaphore.NewWeighted(maxReaders),
+		behind:  newRefreshes(o.MaxStale),
 	}
+	streams := o.Store.Streams()
+	r.streams.Store(&streams)
 	if r.clock == nil {
 		r.clock = time.Now
 	}
@@ -152,8 +177,25 @@ func (r *Resolver) run(work func()) bool {
 	return true
 }
 
+// awake does something with memory, unless the resolver is closing: a closed
+// memory cannot be written to.
+func (r *Resolver) awake(do func()) {
+	r.closing.RLock()
+	defer r.closing.RUnlock()
+	if !r.closed {
+		do()
+	}
+}
+
 // Invalidate makes every entry that a change touches a miss. The store calls
 // it after each commit and before Apply returns.
+//
+// Only then may answers claim how far the mirror has come with the change.
+// Whoever answers notes the streams first, then reads, and then checks that
+// what was read is still true: so nothing is shown that is older than the
+// streams noted say. Were it the store's own word that is noted, a lookup
+// between the commit and this call would show what was before the change, and
+// claim to be as young as what is after it.
 func (r *Resolver) Invalidate(c caller.Change) {
 	slots := make([]uint32, 0, len(c.Numbers)+len(c.People))
 	for _, n := range c.Numbers {
@@ -165,14 +207,21 @@ func (r *Resolver) Invalidate(c caller.Change) {
 		slots = append(slots, slotOf(personKey(id)))
 	}
 	r.generations.raise(slots)
+	streams := r.o.Store.Streams()
+	r.streams.Store(&streams)
 }
 
-// Purge forgets what is in memory; the disk keeps everything.
+// Purge forgets what is in memory; the disk keeps everything. Of what was read
+// before it nothing is left when it returns, or soon after: an entry still on
+// its way into memory has an older sequence, so it counts for nothing, and who
+// brings it takes it out again, see remember.
 func (r *Resolver) Purge() {
-	// Entries still on their way into memory have an older sequence.
+	r.purging.Lock()
+	defer r.purging.Unlock()
 	r.generations.raise(nil)
 	r.floor.Store(r.generations.now())
-	r.memory.cache.Clear()
+	r.awake(func() { r.memory.cache.Clear() })
+	r.behind.forget()
 }
 
 // Stats counts what the resolver did.
@@ -183,6 +232,7 @@ func (r *Resolver) Stats() status.Cache {
 		Entries: unsigned(r.memory.entries.Load()), Bytes: r.memory.bytes(),
 		Evictions: unsigned(r.memory.evictions.Load()), DroppedSets: unsigned(r.memory.dropped.Load()),
 		WalksInFlight: r.counts.walking.Load(),
+		Refreshes:     r.counts.refreshes.Load(), RefreshesFailed: r.counts.refreshesFailed.Load(),
 	}
 }
 

@@ -93,7 +93,7 @@ func (e *entry) cost() int64 {
 // proof tells whether what is not in the entry can be taken as absent: before
 // a stream has been read to its end once, absence in the mirror proves
 // nothing, and Zendesk has to be asked about this one number or person.
-func (e *entry) proof(s caller.Streams, now time.Time, maxStale time.Duration, everyonesTickets bool) bool {
+func (e *entry) proof(s *caller.Streams, now time.Time, maxStale time.Duration, everyonesTickets bool) bool {
 	recent := func(t time.Time) bool { return !t.IsZero() && now.Sub(t) <= maxStale }
 	if !s.Users.Complete && !recent(e.walked) {
 		return false
@@ -112,14 +112,20 @@ func (e *entry) proof(s caller.Streams, now time.Time, maxStale time.Duration, e
 // age is how long ago Zendesk last agreed with the answer: the older of the
 // part that says who has the number and the part that says which tickets wait,
 // where the answer is about tickets.
-func (e *entry) age(s caller.Streams, now time.Time, everyonesTickets bool) time.Duration {
-	people := latest(s.Users.Watermark, e.walked)
+//
+// People are read by id and are as old as that. That there is nobody is the
+// search's word alone, whose index lags: it speaks of a while before it was
+// asked.
+func (e *entry) age(s *caller.Streams, now time.Time, everyonesTickets bool) time.Duration {
+	people := s.Users.Watermark
 	if len(e.callers) > 0 {
 		oldest := e.callers[0].Seen
 		for i := range e.callers {
 			oldest = earliest(oldest, e.callers[i].Seen)
 		}
 		people = latest(people, oldest)
+	} else if !e.walked.IsZero() {
+		people = latest(people, e.walked.Add(-caller.SearchLag))
 	}
 	agreed := people
 	if len(e.callers) == 1 || everyonesTickets {

@@ -20,19 +20,9 @@ func (r *Resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 			}
 		}
 	}
-	read := r.o.Numbers.Normalize(q.ANI)
-	switch read.Class {
-	case ani.Anonymous:
-		return silent(caller.Anonymous, read.Reason)
-	case ani.ShortCode:
-		return silent(caller.ShortCode, read.Reason)
-	case ani.Invalid:
-		return silent(caller.Invalid, read.Reason)
-	case ani.Number:
-	}
-	k, ok := keyOf(read.E164, q)
+	k, told, ok := asked(q, r.o.Numbers.Normalize(q.ANI))
 	if !ok {
-		return silent(caller.Invalid, read.Reason)
+		return told
 	}
 	if !q.Fresh {
 		if a, ok := r.fromMemory(k); ok {
@@ -44,9 +34,20 @@ func (r *Resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 	return r.beyond(ctx, k, q)
 }
 
-// silent is an answer for which neither the mirror nor Zendesk is asked.
-func silent(o caller.Outcome, reason string) caller.Answer {
-	return caller.Answer{Outcome: o, Reason: reason, Source: caller.FromNowhere}
+// asked is the number that a query is about. Where it is about none, ok is
+// false and told the answer, for which neither the mirror nor Zendesk is asked.
+func asked(q caller.Query, read ani.Result) (k key, told caller.Answer, ok bool) {
+	told = caller.Answer{Outcome: caller.Invalid, Reason: read.Reason, Source: caller.FromNowhere}
+	switch read.Class {
+	case ani.Anonymous:
+		told.Outcome = caller.Anonymous
+	case ani.ShortCode:
+		told.Outcome = caller.ShortCode
+	case ani.Invalid:
+	case ani.Number:
+		k, ok = keyOf(read.E164, q)
+	}
+	return k, told, ok
 }
 
 // key is a number in both its forms, and whether the tickets of all who share
@@ -64,7 +65,8 @@ func keyOf(e164 string, q caller.Query) (key, bool) {
 
 // fromMemory answers from the nearest tier where it can.
 func (r *Resolver) fromMemory(k key) (caller.Answer, bool) {
-	e := r.known(k)
+	s, now := r.streams.Load(), r.clock() // the streams first: see Invalidate
+	e := r.known(k, s, now)
 	if e == nil {
 		return caller.Answer{}, false
 	}
@@ -73,20 +75,59 @@ func (r *Resolver) fromMemory(k key) (caller.Answer, bool) {
 	} else {
 		r.counts.memory.Add(1)
 	}
-	return r.answer(k, e, caller.FromMemory, r.o.Store.Streams(), r.clock()), true
+	a := r.answer(k, e, caller.FromMemory, s, now)
+	if old(&a) {
+		r.refreshBehind(k, now)
+	}
+	return a, true
+}
+
+// standing is what an entry in memory, or none, is worth to a lookup.
+type standing int
+
+const (
+	holdsNothing standing = iota
+	holdsAnswer
+	holdsNobody
+	isChanged  // what it depends on has changed since
+	isExpired  // "nobody", and too long ago
+	isUnproven // what is not in it may be absent or not
+)
+
+// String is the word for it in an explanation.
+func (s standing) String() string {
+	return [...]string{"nothing", "answer", "nobody", "changed", "expired", "unproven"}[s]
+}
+
+func (r *Resolver) standing(k key, e *entry, s *caller.Streams, now time.Time) standing {
+	switch {
+	case e == nil:
+		return holdsNothing
+	case !r.valid(e):
+		return isChanged
+	case !e.expires.IsZero() && !now.Before(e.expires):
+		return isExpired
+	case !e.proof(s, now, r.o.MaxStale, k.tickets):
+		return isUnproven
+	case len(e.callers) == 0:
+		return holdsNobody
+	default:
+		return holdsAnswer
+	}
 }
 
 // known is what memory holds of a number, as far as it may be given as it is.
-func (r *Resolver) known(k key) *entry {
+// What may never be given again is dropped when it is met.
+func (r *Resolver) known(k key, s *caller.Streams, now time.Time) *entry {
 	e := r.memory.get(k.number)
-	if e == nil || !r.valid(e) {
-		return nil
+	switch r.standing(k, e, s, now) {
+	case holdsAnswer, holdsNobody:
+		return e
+	case isChanged:
+		r.awake(func() { r.memory.drop(k.number) })
+	case holdsNothing, isExpired, isUnproven:
 	}
-	now := r.clock()
-	if !e.expires.IsZero() && !now.Before(e.expires) || !e.proof(r.o.Store.Streams(), now, r.o.MaxStale, k.tickets) {
-		return nil
-	}
-	return e
+	return nil
 }
 
 // valid tells whether nothing that the entry depends on has changed.
@@ -95,17 +136,22 @@ func (r *Resolver) valid(e *entry) bool {
 }
 
 // beyond answers what memory could not: from disk, and from Zendesk where the
-// disk proves nothing.
+// disk does not do.
 func (r *Resolver) beyond(ctx context.Context, k key, q caller.Query) caller.Answer {
+	s := r.streams.Load() // before the disk is read: see Invalidate
 	known, err := r.read(ctx, k)
 	if err != nil && ctx.Err() == nil {
 		r.log.Error("the store could not be read for a lookup", slog.Any("error", err))
 	}
-	now, streams := r.clock(), r.o.Store.Streams()
-	if known != nil && len(known.callers) > 0 && !q.Fresh && known.proof(streams, now, r.o.MaxStale, k.tickets) {
+	now := r.clock()
+	if r.reason(k, q, known, s, now) == "" {
 		r.remember(k, known, false)
 		r.counts.disk.Add(1)
-		return r.answer(k, known, caller.FromDisk, streams, now)
+		a := r.answer(k, known, caller.FromDisk, s, now)
+		if old(&a) {
+			r.refreshBehind(k, now)
+		}
+		return a
 	}
 	found, err := r.walk(ctx, k, q)
 	if err == nil {
@@ -114,28 +160,61 @@ func (r *Resolver) beyond(ctx context.Context, k key, q caller.Query) caller.Ans
 		} else {
 			r.counts.misses.Add(1)
 		}
-		return r.answer(k, found, caller.FromLive, r.o.Store.Streams(), r.clock())
+		return r.answer(k, found, caller.FromLive, s, r.clock())
 	}
-	return r.fallBack(k, known, fault(err))
+	return r.fallBack(k, known, s, fault(err))
 }
 
-// fallBack answers with what is known after Zendesk could not be asked.
-func (r *Resolver) fallBack(k key, known *entry, f caller.Fault) caller.Answer {
+// Why Zendesk is asked although somebody waits, in a word.
+const (
+	asksFresh    = "fresh"    // the query wants it so
+	asksUnknown  = "unknown"  // the mirror knows nobody
+	asksUnproven = "unproven" // a stream has not yet been read to its end
+)
+
+// reason is why what the disk holds does not do, and Zendesk has to be asked
+// before the answer; "" where it does.
+func (r *Resolver) reason(k key, q caller.Query, known *entry, s *caller.Streams, now time.Time) string {
+	switch {
+	case q.Fresh:
+		return asksFresh
+	case known == nil || len(known.callers) == 0:
+		return asksUnknown
+	case !known.proof(s, now, r.o.MaxStale, k.tickets):
+		return asksUnproven
+	default:
+		return ""
+	}
+}
+
+// fallBack answers with what is known after Zendesk could not be asked. It is
+// stale however young it is: more was asked for.
+func (r *Resolver) fallBack(k key, known *entry, s *caller.Streams, f caller.Fault) caller.Answer {
+	now, from, hits := r.clock(), caller.FromDisk, &r.counts.disk
+	if known == nil { // the disk hangs, and who asks for a fresh answer has not looked into memory
+		known, from, hits = r.known(k, s, now), caller.FromMemory, &r.counts.memory
+	}
+	if known != nil && !r.valid(known) {
+		// The walk took its time. Most of what may have changed meanwhile is
+		// no reason to say nothing; an erasure is.
+		known = &entry{callers: r.present(known.callers)}
+	}
 	if known == nil || len(known.callers) == 0 {
 		r.counts.misses.Add(1)
-		return caller.Answer{
-			Outcome: caller.Unavailable, Reason: string(f), ANI: k.e164, Source: caller.FromNowhere, Stale: true,
-		}
+		return unavailable(k, string(f))
 	}
-	r.counts.disk.Add(1)
-	now, streams := r.clock(), r.o.Store.Streams()
-	a := r.answer(k, known, caller.FromDisk, streams, now)
-	a.Reason = string(f)
+	hits.Add(1)
+	a := r.answer(k, known, from, s, now)
+	a.Stale, a.Reason = true, string(f)
 	return a
 }
 
+func unavailable(k key, reason string) caller.Answer {
+	return caller.Answer{Outcome: caller.Unavailable, Reason: reason, ANI: k.e164, Source: caller.FromNowhere, Stale: true}
+}
+
 // answer says what an entry comes to at this moment.
-func (r *Resolver) answer(k key, e *entry, from caller.Source, s caller.Streams, now time.Time) caller.Answer {
+func (r *Resolver) answer(k key, e *entry, from caller.Source, s *caller.Streams, now time.Time) caller.Answer {
 	a := caller.Answer{ANI: k.e164, Callers: e.callers, Source: from, Age: e.age(s, now, k.tickets)}
 	a.Stale = a.Age > r.o.MaxStale || !e.proof(s, now, r.o.MaxStale, k.tickets)
 	switch len(e.callers) {
@@ -149,31 +228,36 @@ func (r *Resolver) answer(k key, e *entry, from caller.Source, s caller.Streams,
 	return a
 }
 
-// read reads the disk under the lookup's deadline. A read that hangs keeps its
-// goroutine, not the lookup.
+// read reads the disk under the lookup's deadline.
 func (r *Resolver) read(ctx context.Context, k key) (*entry, error) {
+	return within(ctx, r, func() (*entry, error) { return r.readNow(k) })
+}
+
+// within reads the disk under a deadline. A read that hangs keeps its
+// goroutine, not the lookup.
+func within[T any](ctx context.Context, r *Resolver, read func() (T, error)) (none T, err error) {
 	if err := r.readers.Acquire(ctx, 1); err != nil {
-		return nil, err
+		return none, err
 	}
 	type result struct {
-		e   *entry
+		v   T
 		err error
 	}
 	done := make(chan result, 1)
 	started := r.run(func() {
 		defer r.readers.Release(1)
-		e, err := r.readNow(k)
-		done <- result{e, err}
+		v, err := read()
+		done <- result{v, err}
 	})
 	if !started {
 		r.readers.Release(1)
-		return nil, errClosed
+		return none, errClosed
 	}
 	select {
 	case res := <-done:
-		return res.e, res.err
+		return res.v, res.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return none, ctx.Err()
 	}
 }
 
@@ -187,8 +271,21 @@ func (r *Resolver) readNow(k key) (*entry, error) {
 	return newEntry(k.number, sequence, m.Callers), nil
 }
 
+// remember keeps an entry, as far as it is still true.
 func (r *Resolver) remember(k key, e *entry, shown bool) {
-	if e.rememberable() {
-		r.memory.put(k.number, e, shown)
+	if e.rememberable() && r.valid(e) {
+		r.admit(k, e, shown)
 	}
+}
+
+// admit puts an entry into memory. What it depends on may change, or memory be
+// purged, while it is on its way: then it is taken out again, so that of
+// somebody who was erased meanwhile nothing stays behind, unseen as it would be.
+func (r *Resolver) admit(k key, e *entry, shown bool) {
+	r.awake(func() {
+		r.memory.put(k.number, e, shown)
+		if !r.valid(e) {
+			r.memory.drop(k.number)
+		}
+	})
 }

@@ -57,6 +57,9 @@ func (m *memory) put(number uint64, e *entry, shown bool) {
 	}
 }
 
+// drop forgets a number, and what is still on its way for it.
+func (m *memory) drop(number uint64) { m.cache.Del(number) }
+
 func (m *memory) bytes() uint64 {
 	return uint64(max(0, m.cache.MaxCost()-m.cache.RemainingCost()))
 }

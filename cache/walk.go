@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 	}
 	for {
 		type result struct {
-			e   *entry
+			landed
 			led bool
 			err error
 		}
@@ -54,7 +55,7 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 				res.led = true
 				return r.lead(k, q)
 			})
-			res.e, _ = v.(*entry)
+			res.landed, _ = v.(landed)
 			res.err = err
 			done <- res
 		})
@@ -66,8 +67,14 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 			if errors.Is(res.err, errBudget) && !res.led {
 				continue // another client's budget is spent, not this one's
 			}
-			if res.err != nil || r.valid(res.e) {
-				return res.e, res.err
+			if res.err != nil {
+				return nil, res.err
+			}
+			if q.Fresh && !res.asked {
+				continue // who led was content with what was known
+			}
+			if r.valid(res.e) {
+				return res.e, nil
 			}
 			// Something changed since the shared walk read its answer, perhaps
 			// before this lookup began.
@@ -81,29 +88,37 @@ func (r *Resolver) walk(ctx context.Context, k key, q caller.Query) (*entry, err
 	}
 }
 
+// landed is what a flight brought, and whether Zendesk was asked for it.
+type landed struct {
+	e     *entry
+	asked bool
+}
+
 // lead begins the walk, unless one has ended since the lookup looked into memory
 // or the client may not ask.
-func (r *Resolver) lead(k key, q caller.Query) (*entry, error) {
+func (r *Resolver) lead(k key, q caller.Query) (landed, error) {
 	if !q.Fresh {
 		if e := r.sinceWalked(k); e != nil {
-			return e, nil
+			return landed{e: e}, nil
 		}
 	}
 	if q.AllowLive != nil && !q.AllowLive() {
-		return nil, errBudget
+		return landed{}, errBudget
 	}
-	return r.walkOnce(k)
+	e, err := r.walkOnce(k)
+	return landed{e, true}, err
 }
 
 // sinceWalked is what another walk may have brought since this lookup looked,
 // nil where there is nothing: in memory, or on disk alone, for memory drops what
 // it is given when it is busy.
 func (r *Resolver) sinceWalked(k key) *entry {
-	if e := r.known(k); e != nil {
+	s := r.streams.Load()
+	if e := r.known(k, s, r.clock()); e != nil {
 		return e
 	}
 	e, err := r.readNow(k)
-	if err != nil || len(e.callers) == 0 || !e.proof(r.o.Store.Streams(), r.clock(), r.o.MaxStale, k.tickets) {
+	if err != nil || r.reason(k, caller.Query{}, e, s, r.clock()) != "" {
 		return nil
 	}
 	return e
@@ -120,16 +135,12 @@ func (r *Resolver) reread(ctx context.Context, k key, walked *entry) (*entry, er
 }
 
 // walkOnce is one walk, on a context of its own, with a place among those that
-// may walk at the same time.
+// may walk at the same time. Where what it found cannot be written down, or has
+// to wait, the answer is given all the same, and not remembered.
 func (r *Resolver) walkOnce(k key) (e *entry, err error) {
 	ctx, cancel := context.WithTimeout(r.ctx, walkLimit)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			r.log.Error("a live lookup panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = fmt.Errorf("panic in a live lookup: %v", p)
-		}
-	}()
+	defer r.contain("a live lookup", &err)
 	waiting, stop := context.WithTimeout(ctx, r.o.Timeout)
 	defer stop()
 	if err := r.slots.Acquire(waiting, 1); err != nil {
@@ -138,40 +149,63 @@ func (r *Resolver) walkOnce(k key) (e *entry, err error) {
 	defer r.slots.Release(1)
 	r.counts.walking.Add(1)
 	defer r.counts.walking.Add(-1)
-	return r.ask(ctx, k)
+	defer r.behind.spare(k.number)()
+	f, err := r.ask(ctx, r.o.Live, k)
+	if err != nil {
+		return nil, err
+	}
+	writing, unwait := context.WithTimeout(ctx, applyLimit)
+	defer unwait()
+	if e, err = r.keep(writing, f); err != nil {
+		r.log.Warn("a live answer is given without being kept", slog.Any("error", err))
+		e = newEntry(k.number, f.sequence, r.unwritten(f))
+		e.walked, e.unwritten = f.walked, true
+	}
+	return e, nil
+}
+
+// contain makes an error of a panic.
+func (r *Resolver) contain(in string, err *error) {
+	if p := recover(); p != nil {
+		r.log.Error("a walk panicked", slog.String("in", in), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		*err = fmt.Errorf("panic in %s: %v", in, p)
+	}
 }
 
 // found is what a walk has learnt.
 type found struct {
+	key      key
+	mirrored []caller.Caller // who had the number by the mirror as it began
 	batch    caller.Batch
 	walked   time.Time // when it began
 	sequence uint64    // and after which change
 }
 
 // ask is the walk itself: search, check every hit, join with the mirror, fetch
-// the tickets, write it all down, and read the answer back from the store.
-func (r *Resolver) ask(ctx context.Context, k key) (*entry, error) {
-	f := &found{walked: r.clock(), sequence: r.generations.now(), batch: caller.Batch{Urgent: true}}
+// the tickets. It changes nothing. Whom it asks is whose budget it is on.
+func (r *Resolver) ask(ctx context.Context, zendesk Live, k key) (*found, error) {
+	f := &found{key: k, walked: r.clock(), sequence: r.generations.now(), batch: caller.Batch{Urgent: true}}
 	mirror, err := r.o.Store.Match(k.e164, r.o.Roles)
 	if err != nil {
 		return nil, fmt.Errorf("read the mirror: %w", err)
 	}
-	if err := r.people(ctx, f, k, mirror.Callers); err != nil {
+	f.mirrored = mirror.Callers
+	if err := r.people(ctx, zendesk, f); err != nil {
 		return nil, err
 	}
-	joined := r.join(f, k, mirror.Callers)
-	if err := r.tickets(ctx, f, joined, k.tickets); err != nil {
+	if err := r.tickets(ctx, zendesk, f, r.join(f)); err != nil {
 		return nil, err
 	}
-	return r.settle(ctx, f, k, mirror.Callers)
+	return f, nil
 }
 
 // people finds everyone who may have the number: the search's hits and those
-// whom the mirror knows. All of them are read by id, with their identities,
-// before they are believed or dropped: the search's index lags by minutes, and
-// shows people as they were, or who are gone.
-func (r *Resolver) people(ctx context.Context, f *found, k key, mirrored []caller.Caller) error {
-	hits, complete, err := r.o.Live.Search(ctx, ani.National(k.e164))
+// whom the mirror knows. All of them are read by id, with their identities: the
+// search's index lags by minutes, and shows people as they were, or who are
+// gone. So a hit is an id to ask for, and nothing that it shows is believed.
+// Those who were erased are not asked for.
+func (r *Resolver) people(ctx context.Context, zendesk Live, f *found) error {
+	hits, complete, err := zendesk.Search(ctx, ani.National(f.key.e164))
 	if err != nil {
 		return err
 	}
@@ -180,27 +214,38 @@ func (r *Resolver) people(ctx context.Context, f *found, k key, mirrored []calle
 			Fault: caller.FaultUnchecked, Err: errors.New("more hits than a search shows"),
 		}
 	}
-	var unsure []int64
-	shown := map[int64]bool{}
-	for _, h := range hits {
-		shown[h.User.ID] = true
-		f.batch.Users = append(f.batch.Users, h)
-		if h.User.Active {
-			unsure = append(unsure, h.User.ID)
+	var ids []int64
+	unread := map[int64]bool{}
+	add := func(id int64) {
+		if !unread[id] && !r.o.Store.Erased(id) {
+			unread[id] = true
+			ids = append(ids, id)
 		}
 	}
-	for i := range mirrored {
-		if id := mirrored[i].User.ID; !shown[id] {
-			unsure = append(unsure, id)
-		}
+	for i := range hits {
+		add(hits[i].User.ID)
 	}
-	for ids := range slices.Chunk(unsure, batchIDs) {
-		users, gone, err := r.o.Live.Identities(ctx, ids)
+	for i := range f.mirrored {
+		add(f.mirrored[i].User.ID)
+	}
+	for some := range slices.Chunk(ids, batchIDs) {
+		users, gone, err := zendesk.Identities(ctx, some)
 		if err != nil {
 			return err
 		}
+		for i := range users {
+			delete(unread, users[i].User.ID)
+		}
+		for _, g := range gone {
+			delete(unread, g.ID)
+		}
 		f.batch.Users = append(f.batch.Users, users...)
 		f.batch.Gone = append(f.batch.Gone, gone...)
+	}
+	if len(unread) > 0 {
+		return &caller.UpstreamError{
+			Fault: caller.FaultMalformed, Err: errors.New("somebody who may have the number could not be read"),
+		}
 	}
 	return nil
 }
@@ -210,11 +255,11 @@ func has(u *caller.UserUpdate, e164 string) bool {
 	return u.User.Active && (u.Number == e164 || u.Identities != nil && slices.Contains(u.Identities.Numbers, e164))
 }
 
-// join counts the people of the walk and of the mirror together. Of two
-// records of one user the later one in the walk speaks.
-func (r *Resolver) join(f *found, k key, mirrored []caller.Caller) []caller.Caller {
+// join counts the people of the walk and of the mirror together. What the walk
+// read of somebody goes before what the mirror holds.
+func (r *Resolver) join(f *found) []caller.Caller {
 	byID := map[int64]caller.Caller{}
-	for _, c := range mirrored {
+	for _, c := range f.mirrored {
 		byID[c.User.ID] = c
 	}
 	gone := map[int64]bool{}
@@ -227,9 +272,9 @@ func (r *Resolver) join(f *found, k key, mirrored []caller.Caller) []caller.Call
 		if gone[u.User.ID] {
 			continue
 		}
-		if !has(u, k.e164) || !slices.Contains(r.o.Roles, u.User.Role) {
-			// A hit that shows another profile phone may still have the number
-			// as an identity that the mirror knows; it was read again if so.
+		if !has(u, f.key.e164) || !slices.Contains(r.o.Roles, u.User.Role) {
+			// Where their identities could not be read, they may still have the
+			// number as one that the mirror knows.
 			if u.Identities != nil || !u.User.Active {
 				delete(byID, u.User.ID)
 			}
@@ -243,18 +288,32 @@ func (r *Resolver) join(f *found, k key, mirrored []caller.Caller) []caller.Call
 	for _, c := range byID {
 		joined = append(joined, c)
 	}
-	slices.SortFunc(joined, func(a, b caller.Caller) int { return int(a.User.ID - b.User.ID) })
-	return joined
+	slices.SortFunc(joined, func(a, b caller.Caller) int { return cmp.Compare(a.User.ID, b.User.ID) })
+	return r.present(joined)
+}
+
+// present leaves out whom an erasure has taken out since they were read: among
+// those who have the number, with their tickets, and among the assignees.
+func (r *Resolver) present(callers []caller.Caller) []caller.Caller {
+	there := make([]caller.Caller, 0, len(callers))
+	for _, c := range callers {
+		if r.o.Store.Erased(c.User.ID) {
+			continue
+		}
+		c.Assignees = slices.DeleteFunc(slices.Clone(c.Assignees), func(p caller.Person) bool { return r.o.Store.Erased(p.ID) })
+		there = append(there, c)
+	}
+	return there
 }
 
 // tickets fetches what the only person of the number waits for; those of
 // several only where somebody has keyed in one of their tickets.
-func (r *Resolver) tickets(ctx context.Context, f *found, joined []caller.Caller, withTickets bool) error {
-	if len(joined) > 1 && !withTickets {
+func (r *Resolver) tickets(ctx context.Context, zendesk Live, f *found, joined []caller.Caller) error {
+	if len(joined) > 1 && !f.key.tickets {
 		return nil
 	}
 	for _, c := range joined[:min(len(joined), maxTicketWalks)] {
-		read, err := r.o.Live.Tickets(ctx, c.User.ID)
+		read, err := zendesk.Tickets(ctx, c.User.ID)
 		if fault(err) == caller.FaultNotFound {
 			continue // deleted between the two requests: the next export says so
 		}
@@ -276,34 +335,28 @@ func (r *Resolver) tickets(ctx context.Context, f *found, joined []caller.Caller
 	return nil
 }
 
-// settle writes down what was found and reads the answer back, so that what is
+// keep writes down what was found and reads the answer back, so that what is
 // remembered is what the disk holds: also for "nobody", since an export may
-// have brought somebody meanwhile. Where the writing fails or has to wait, the
-// answer is given all the same, and not remembered.
-func (r *Resolver) settle(ctx context.Context, f *found, k key, mirrored []caller.Caller) (*entry, error) {
-	writing, stop := context.WithTimeout(ctx, applyLimit)
-	defer stop()
-	_, err := r.o.Store.Apply(writing, f.batch)
-	if err == nil {
-		var e *entry
-		if e, err = r.readNow(k); err == nil {
-			e.walked = f.walked
-			if len(e.callers) == 0 {
-				e.expires = f.walked.Add(r.o.NegativeTTL)
-			}
-			r.remember(k, e, true)
-			return e, nil
-		}
+// have brought somebody meanwhile. ctx bounds the waiting for the writer.
+func (r *Resolver) keep(ctx context.Context, f *found) (*entry, error) {
+	if _, err := r.o.Store.Apply(ctx, f.batch); err != nil {
+		return nil, err
 	}
-	r.log.Warn("a live answer is given without being kept", slog.Any("error", err))
-	e := newEntry(k.number, f.sequence, r.unwritten(f, k, mirrored))
-	e.walked, e.unwritten = f.walked, true
+	e, err := r.readNow(f.key)
+	if err != nil {
+		return nil, err
+	}
+	e.walked = f.walked
+	if len(e.callers) == 0 {
+		e.expires = f.walked.Add(r.o.NegativeTTL)
+	}
+	r.remember(f.key, e, true)
 	return e, nil
 }
 
-// unwritten is the answer of a walk that could not be written down.
-func (r *Resolver) unwritten(f *found, k key, mirrored []caller.Caller) []caller.Caller {
-	joined := r.join(f, k, mirrored)
+// unwritten are the people of a walk that could not be written down.
+func (r *Resolver) unwritten(f *found) []caller.Caller {
+	joined := r.join(f)
 	for i := range joined {
 		c := &joined[i]
 		if !slices.ContainsFunc(f.batch.Requested, func(s caller.Requested) bool { return s.UserID == c.User.ID }) {

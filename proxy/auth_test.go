@@ -14,7 +14,7 @@ import (
 // TestEveryRouteStatesItsScope walks what Echo really serves, so that a route
 // that was added past the table is found too.
 func TestEveryRouteStatesItsScope(t *testing.T) {
-	w := newWorld(t, withClients)
+	w := newWorld(t, func(o *Options) { withClients(o); withSecrets(o) })
 	stated := map[string]*route{}
 	for _, r := range w.routes() {
 		if r.scope == "" {
@@ -63,7 +63,7 @@ func TestTheDescriptionIsTheTable(t *testing.T) {
 			described[method+" "+path] = row{operation.Extensions["x-scope"], admin}
 		}
 	}
-	for _, r := range newWorld(t, nil).routes() {
+	for _, r := range newWorld(t, withSecrets).routes() {
 		table[r.method+" "+r.path] = row{string(r.scope), r.admin}
 	}
 	if diff := cmp.Diff(table, described); diff != "" {
@@ -78,14 +78,14 @@ func TestTheDescriptionIsTheTable(t *testing.T) {
 // pathOf is a path that a route answers.
 func pathOf(r *route) string {
 	path := strings.Replace(r.path, "{id}", "9007199254740993", 1)
-	if r.scope == ScopeLookup {
+	if r.scope == ScopeLookup || strings.HasSuffix(r.path, "/explain") {
 		return path + "?ani=5"
 	}
 	return path
 }
 
 func TestWhoMayDoWhat(t *testing.T) {
-	w := newWorld(t, withClients)
+	w := newWorld(t, func(o *Options) { withClients(o); withSecrets(o) })
 	for _, r := range w.routes() {
 		t.Run(r.method+" "+r.path, func(t *testing.T) {
 			body := ""
@@ -98,6 +98,16 @@ func TestWhoMayDoWhat(t *testing.T) {
 			if r.scope == Open {
 				if got := ask(""); got.status == http.StatusUnauthorized {
 					t.Error("it needs a key")
+				}
+				return
+			}
+			if r.scope == Signed { // no key opens it, and none is needed
+				for _, client := range []string{"", "all"} {
+					got := ask(client)
+					got.detail(t, http.StatusUnauthorized)
+					if scheme := got.header.Get("WWW-Authenticate"); !strings.HasPrefix(scheme, "Zendesk-Webhook-Signature ") {
+						t.Errorf("WWW-Authenticate %q", scheme)
+					}
 				}
 				return
 			}
@@ -212,6 +222,9 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"no resolver", func(o *Options) { o.Resolver = nil }, "Resolver is required"},
 		{"no deadline", func(o *Options) { o.Deadline = 0 }, "Deadline is required"},
 		{"a demo with clients", func(o *Options) { withClients(o); o.DemoAll = true }, "DemoAll"},
+		{"no eraser", func(o *Options) { o.Eraser = nil }, "Eraser is required"},
+		{"webhooks that nobody takes in", func(o *Options) { withSecrets(o); o.Notices = nil }, "Notices is required"},
+		{"a webhook's secret that is empty", func(o *Options) { o.WebhookSecrets = []string{"one", ""} }, "WebhookSecrets"},
 		{"an order that is none", func(o *Options) { o.TicketPolicy.Order = "id" }, "TicketPolicy.Order"},
 		{"an agent base without a scheme", func(o *Options) { o.AgentBase = "acme.zendesk.com" }, "AgentBase"},
 		{"an agent base that breaks JSON", func(o *Options) { o.AgentBase = `https://acme"` }, "AgentBase"},

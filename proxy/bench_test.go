@@ -19,8 +19,11 @@ import (
 type known struct{ answer caller.Answer }
 
 func (k *known) Lookup(_ context.Context, _ caller.Query) caller.Answer { return k.answer }
-func (k *known) Stats() status.Cache                                    { return status.Cache{} }
-func (k *known) Purge()                                                 {}
+func (k *known) Explain(_ context.Context, _ caller.Query) caller.Explanation {
+	return caller.Explanation{Answer: k.answer}
+}
+func (k *known) Stats() status.Cache { return status.Cache{} }
+func (k *known) Purge()              {}
 
 func BenchmarkEncode(b *testing.B) {
 	w := newWorld(b, nil)

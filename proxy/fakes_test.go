@@ -193,3 +193,58 @@ func (d *directory) Objects(stream caller.Stream, ids []int64) ([][]byte, error)
 	}
 	return objects, d.err
 }
+
+// eraser is an Eraser of whom it is asked for.
+type eraser struct {
+	mu     sync.Mutex
+	erased []int64
+	lifted []int64
+	answer status.Erasure
+	err    error
+	// during is called while a person is erased.
+	during func(ctx context.Context)
+}
+
+func (e *eraser) Erase(ctx context.Context, id int64) (status.Erasure, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.during != nil {
+		e.during(ctx)
+	}
+	e.erased = append(e.erased, id)
+	return e.answer, e.err
+}
+
+func (e *eraser) Lift(_ context.Context, id int64) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was := slices.Contains(e.erased, id)
+	e.lifted = append(e.lifted, id)
+	return was, e.err
+}
+
+// notices takes in what webhooks name, as long as there is room.
+type notices struct {
+	mu   sync.Mutex
+	all  []caller.Object
+	full bool
+}
+
+func (n *notices) Notice(objects []caller.Object) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.full {
+		return false
+	}
+	n.all = append(n.all, objects...)
+	return true
+}
+
+// taken are the objects so far; they are then forgotten.
+func (n *notices) taken() []caller.Object {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := n.all
+	n.all = nil
+	return all
+}

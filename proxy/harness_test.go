@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,8 @@ type resolver struct {
 	stats   status.Cache
 	purged  atomic.Int32
 	stale   atomic.Bool // what is found is stale
+	// explained changes an explanation.
+	explained func(*caller.Explanation)
 }
 
 func (r *resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
@@ -146,6 +149,32 @@ func (r *resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 		}
 		return caller.Answer{Outcome: caller.Invalid, Reason: reason, Source: caller.FromNowhere}
 	}
+}
+
+// Explain is what is known without asking, of the number that Lookup knows.
+func (r *resolver) Explain(ctx context.Context, q caller.Query) caller.Explanation {
+	silent := &resolver{}
+	silent.stale.Store(r.stale.Load())
+	e := caller.Explanation{
+		Text: q.ANI, Class: "number", Reason: "none", E164: strings.TrimSpace(q.ANI), Memory: "nothing",
+		Answer: silent.Lookup(ctx, q),
+		Streams: caller.Streams{
+			Users:   caller.Position{Stream: caller.Users, Complete: true, Watermark: start.Add(-90 * time.Second)},
+			Tickets: caller.Position{Stream: caller.Tickets, Complete: true, Watermark: start.Add(-61 * time.Second)},
+		},
+	}
+	if e.Answer.ANI == "" {
+		e.Class, e.Reason, e.E164 = string(e.Answer.Outcome), e.Answer.Reason, ""
+	}
+	q.WithTickets = true
+	for _, c := range silent.Lookup(ctx, q).Callers {
+		c.Seen = start.Add(-30 * time.Second)
+		e.Held = append(e.Held, caller.Held{Caller: c, By: caller.ByProfile, Version: caller.Version{Updated: 1}})
+	}
+	if r.explained != nil {
+		r.explained(&e)
+	}
+	return e
 }
 
 func (r *resolver) Stats() status.Cache { return r.stats }
@@ -201,10 +230,23 @@ func (m *mirror) Start(r status.Request) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.requests = append(m.requests, r)
-	if r.Mode != "incremental" && r.Mode != "full" {
-		return "", &status.ModeError{Mode: r.Mode, Allowed: []string{"incremental", "full"}}
+	if !slices.Contains([]string{"incremental", "full", "verify", "user"}, r.Mode) {
+		return "", &status.ModeError{Mode: r.Mode, Allowed: []string{"incremental", "full", "verify", "user"}}
 	}
 	return "job-" + r.Mode, m.err
+}
+
+func (m *mirror) Job(id string) (status.Job, bool) {
+	jobs := m.state.Last
+	if m.state.Running != nil {
+		jobs = append([]status.Job{*m.state.Running}, jobs...)
+	}
+	for _, j := range jobs {
+		if j.ID == id {
+			return j, true
+		}
+	}
+	return status.Job{}, false
 }
 
 func (m *mirror) Status() status.Sync { return m.state }
@@ -216,6 +258,8 @@ type world struct {
 	directory *directory
 	mirror    *mirror
 	shelf     *shelf
+	eraser    *eraser
+	notices   *notices
 	registry  *prometheus.Registry
 	now       atomic.Int64 // Unix nanoseconds
 	ids       atomic.Int64
@@ -241,12 +285,13 @@ func (w *world) tick(d time.Duration) { w.now.Add(int64(d)) }
 
 func newWorld(t testing.TB, change func(*Options)) *world {
 	t.Helper()
-	w := &world{resolver: &resolver{}, directory: &directory{}, mirror: &mirror{}, registry: prometheus.NewRegistry()}
+	w := &world{resolver: &resolver{}, directory: &directory{}, mirror: &mirror{}, eraser: &eraser{}, notices: &notices{}, registry: prometheus.NewRegistry()}
 	w.now.Store(start.UnixNano())
 	clock := func() time.Time { return time.Unix(0, w.now.Load()) }
 	w.shelf = newShelf(clock)
 	o := Options{
-		Resolver: w.resolver, Directory: w.directory, Mirror: w.mirror, Outbox: w.shelf, Numbers: numbers{},
+		Resolver: w.resolver, Directory: w.directory, Mirror: w.mirror, Outbox: w.shelf, Eraser: w.eraser, Numbers: numbers{},
+		Notices:   w.notices,
 		Zendesk:   func() status.Zendesk { return status.Zendesk{Requests: 5, Errors: 1, RateRemaining: -1} },
 		Logger:    slog.New(slog.NewTextHandler(w, nil)),
 		Registry:  w.registry,
@@ -301,6 +346,9 @@ func withClients(o *Options) {
 	}
 	o.Clients = append(o.Clients, newClient("all", all...))
 }
+
+// withSecrets configures two webhooks.
+func withSecrets(o *Options) { o.WebhookSecrets = []string{"events secret", "trigger secret"} }
 
 // reply is an answer that was read.
 type reply struct {

@@ -42,58 +42,44 @@ const (
 	paramBefore
 	paramLimit
 	paramContent
+	paramForce
+	paramJob
+	paramClient
 	paramCount
 )
 
-// paramOf finds a parameter by its name; any other name is ignored, since
-// flows send what their author's connector insists on.
+// paramNames are the inputs as they are written; any other name is ignored,
+// since flows send what their author's connector insists on.
+var paramNames = map[string]param{
+	"ani":              paramANI,
+	"lang":             paramLang,
+	"ticket_id":        paramTicketID,
+	"fresh":            paramFresh,
+	"mode":             paramMode,
+	"dnis":             paramDNIS,
+	"agents_available": paramAgents,
+	"ewt_ms":           paramEWT,
+	"interaction_id":   paramInteraction,
+	"user_id":          paramUserID,
+	"subject":          paramSubject,
+	"body":             paramBody,
+	"outcome":          paramOutcome,
+	"agent":            paramAgent,
+	"queue":            paramQueue,
+	"duration_seconds": paramDuration,
+	"public":           paramPublic,
+	"state":            paramState,
+	"before":           paramBefore,
+	"limit":            paramLimit,
+	"content":          paramContent,
+	"force":            paramForce,
+	"job":              paramJob,
+	"client":           paramClient,
+}
+
 func paramOf(name string) (p param, ok bool) {
-	switch name {
-	case "ani":
-		return paramANI, true
-	case "lang":
-		return paramLang, true
-	case "ticket_id":
-		return paramTicketID, true
-	case "fresh":
-		return paramFresh, true
-	case "mode":
-		return paramMode, true
-	case "dnis":
-		return paramDNIS, true
-	case "agents_available":
-		return paramAgents, true
-	case "ewt_ms":
-		return paramEWT, true
-	case "interaction_id":
-		return paramInteraction, true
-	case "user_id":
-		return paramUserID, true
-	case "subject":
-		return paramSubject, true
-	case "body":
-		return paramBody, true
-	case "outcome":
-		return paramOutcome, true
-	case "agent":
-		return paramAgent, true
-	case "queue":
-		return paramQueue, true
-	case "duration_seconds":
-		return paramDuration, true
-	case "public":
-		return paramPublic, true
-	case "state":
-		return paramState, true
-	case "before":
-		return paramBefore, true
-	case "limit":
-		return paramLimit, true
-	case "content":
-		return paramContent, true
-	default:
-		return 0, false
-	}
+	p, ok = paramNames[name]
+	return p, ok
 }
 
 // kind is what a value was written as.
@@ -149,6 +135,21 @@ func (p *params) optional(at param) string {
 	return ""
 }
 
+// given tells whether a value is there at all, readable or not, and is not what
+// a variable without a value sends. Where a request must not mean more than was
+// asked for, what cannot be read is a fault and not the same as nothing.
+func (p *params) given(at param) bool {
+	v := p[at]
+	switch v.kind {
+	case absent, null:
+		return false
+	case unreadable:
+		return true
+	case text, numeral, boolean:
+	}
+	return p.optional(at) != ""
+}
+
 // written is a text that somebody wrote, in which any word may stand: only one
 // that is empty or "null" as a whole is not given.
 func (p *params) written(at param) string {
@@ -182,6 +183,9 @@ func (p *params) whole(at param) int64 { return max(0, p.known(at)) }
 // given, negative or not readable. "123.0" is what some flows make of 123.
 func (p *params) known(at param) int64 {
 	digits := p.optional(at)
+	if digits == "" { // most often: an error of strconv's would cost an allocation
+		return -1
+	}
 	if head, tail, found := strings.Cut(digits, "."); found && strings.Trim(tail, "0") == "" {
 		digits = head
 	}

@@ -21,28 +21,42 @@ func (s *Server) lookup(c *call) error {
 	if err != nil {
 		return err
 	}
-	ticketID := in.whole(paramTicketID)
-	answer, err := s.ask(c, &in, ticketID != 0 || s.o.TicketPolicy.LatestOfShared)
+	answer, err := s.ask(c, &in, s.withTickets(&in))
 	if err != nil {
 		return err
 	}
-	v := s.view(answer, ticketID, in.optional(paramLang))
+	v := s.view(answer, in.whole(paramTicketID), in.optional(paramLang))
 	v.decision = s.route(&v, &in)
 	c.outcome = v.choice.Outcome
 	s.tell(c, &v.choice)
-	buffer, text, ssml := s.buffer(), s.buffer(), s.buffer()
-	*text, *ssml = s.speak(*text, *ssml, &v)
-	v.text, v.ssml = *text, *ssml
-	*buffer = appendLookup(*buffer, &v, c.client.fields)
+	buffer := s.buffer()
+	*buffer = s.appendAnswer(*buffer, &v, c.client.fields)
 	c.write(http.StatusOK, jsonType, *buffer)
 	s.release(buffer)
-	s.release(text)
-	s.release(ssml)
 	return nil
 }
 
-// speak says what the caller hears.
-func (s *Server) speak(text, ssml []byte, v *view) (spokenText, spokenSSML []byte) {
+// withTickets tells whether the tickets of every sharer are needed: to find the
+// one that was keyed in, or the latest of all.
+func (s *Server) withTickets(in *params) bool {
+	return in.whole(paramTicketID) != 0 || s.o.TicketPolicy.LatestOfShared
+}
+
+// appendAnswer appends what a flow is told, with what the caller hears.
+func (s *Server) appendAnswer(dst []byte, v *view, readable fieldSet) []byte {
+	text, ssml := s.buffer(), s.buffer()
+	call := s.utterance(v)
+	*text, *ssml = v.voice.Append(*text, *ssml, &call)
+	v.text, v.ssml = *text, *ssml
+	dst = appendLookup(dst, v, readable)
+	v.text, v.ssml = nil, nil // they go back
+	s.release(text)
+	s.release(ssml)
+	return dst
+}
+
+// utterance is what the voice is given to speak of.
+func (s *Server) utterance(v *view) speech.Call {
 	call := speech.Call{Known: v.choice.Caller != nil, Ticket: v.choice.Tickets[0], Now: s.clock()}
 	if call.Known {
 		call.Others = v.choice.Unresolved - 1
@@ -53,7 +67,7 @@ func (s *Server) speak(text, ssml []byte, v *view) (spokenText, spokenSSML []byt
 			call.FirstName = v.user().FirstName()
 		}
 	}
-	return v.voice.Append(text, ssml, &call)
+	return call
 }
 
 // route decides where the call should go, by what is known here and by what
@@ -62,6 +76,12 @@ func (s *Server) route(v *view, in *params) routing.Decision {
 	if s.o.Router == nil {
 		return routing.Default(v.choice.Tickets[0])
 	}
+	f := s.factsOf(v, in)
+	return s.o.Router.Decide(&f)
+}
+
+// factsOf is what rules are held against.
+func (s *Server) factsOf(v *view, in *params) routing.Facts {
 	f := routing.Facts{
 		Outcome: v.choice.Outcome, Ticket: v.choice.Tickets[0], Unresolved: v.choice.Unresolved,
 		Language: v.voice.Tag, AgentsAvailable: -1, EWT: -1, Now: s.clock(),
@@ -78,30 +98,44 @@ func (s *Server) route(v *view, in *params) routing.Decision {
 	if dnis := in.optional(paramDNIS); dnis != "" {
 		f.DNIS, _ = s.o.Numbers.Key(dnis)
 	}
-	return s.o.Router.Decide(&f)
+	return f
 }
 
 // longestWait bounds what a flow may say of a queue: no rule looks beyond.
 const longestWait = 1000 * time.Hour
 
-// ask asks the resolver, within the deadline. Only a request without the key
-// "ani" is at fault; a number that is not to be read is an outcome.
+// ask asks the resolver, within the deadline.
 func (s *Server) ask(c *call, in *params, withTickets bool) (caller.Answer, error) {
-	if in[paramANI].kind == absent {
-		return caller.Answer{}, errBadRequest(`the key "ani" is missing`)
+	q, readable, err := question(in, withTickets)
+	if err != nil {
+		return caller.Answer{}, err
 	}
-	number, ok := in.number()
-	if !ok {
+	if !readable {
 		c.outcome, c.source = caller.Invalid, caller.FromNowhere
-		return caller.Answer{Outcome: caller.Invalid, Reason: ani.ReasonMalformed, Source: caller.FromNowhere}, nil
+		return noNumber(), nil
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.o.Deadline)
 	defer cancel()
-	a := s.o.Resolver.Lookup(ctx, caller.Query{
-		ANI: number, Fresh: in.flag(paramFresh), WithTickets: withTickets, AllowLive: c.client.allowLive,
-	})
+	q.AllowLive = c.client.allowLive
+	a := s.o.Resolver.Lookup(ctx, q)
 	c.outcome, c.source = a.Outcome, a.Source
 	return a, nil
+}
+
+// question is what the resolver is asked. Only a request without the key "ani"
+// is at fault; a number that is not to be read is an outcome, and no question
+// to anybody: readable is false then.
+func question(in *params, withTickets bool) (q caller.Query, readable bool, err error) {
+	if in[paramANI].kind == absent {
+		return q, false, errBadRequest(`the key "ani" is missing`)
+	}
+	number, ok := in.number()
+	return caller.Query{ANI: number, Fresh: in.flag(paramFresh), WithTickets: withTickets}, ok, nil
+}
+
+// noNumber is the answer to what is no text at all.
+func noNumber() caller.Answer {
+	return caller.Answer{Outcome: caller.Invalid, Reason: ani.ReasonMalformed, Source: caller.FromNowhere}
 }
 
 // view chooses what is told: of whom, about which ticket, in which language.

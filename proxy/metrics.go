@@ -17,12 +17,13 @@ import (
 // it is scraped. Labels are routes, classes of status, outcomes, tiers and
 // streams: a few dozen series, none of them somebody's to make up.
 type metrics struct {
-	outcomes  [len(outcomes)]atomic.Uint64
-	recent    recent
-	latency   prometheus.Histogram
-	routes    map[string]*codeCounters // by template; filled before the first request
-	unmatched *codeCounters
-	handler   http.Handler
+	outcomes   [len(outcomes)]atomic.Uint64
+	deliveries deliveryCounters
+	recent     recent
+	latency    prometheus.Histogram
+	routes     map[string]*codeCounters // by template; filled before the first request
+	unmatched  *codeCounters
+	handler    http.Handler
 }
 
 // codeCounters counts answers by the class of their status: index 2 is 2xx.
@@ -98,6 +99,9 @@ type collector struct {
 	lookups, requests, hits, misses, ratio, entries, bytes, evictions, dropped, walks,
 	users, numbers, tickets, shared, unreadable, identities, file,
 	running, success, failed, next, age,
+	refreshes, refreshFailures,
+	sampled, differing, behind, share, oldestDifference, compared,
+	notices, noticesMerged, noticesDropped, noticesFetched, noticesFailed, waiting, lastNotice, deliveries, skipped, reread, roundBegan, roundEnded,
 	queued, undelivered, oldest, zendesk, zendeskErrors, remaining, built *prometheus.Desc
 }
 
@@ -110,28 +114,51 @@ func newCollector(s *Server, m *metrics) *collector {
 	}
 	c := &collector{
 		server: s, metrics: m, build: buildinfo.Read(),
-		lookups:       desc("lookups_total", "Lookups answered, by outcome.", "outcome"),
-		requests:      desc("http_requests_total", "Requests answered, by route and class of status.", "route", "code"),
-		hits:          desc("cache_hits_total", "Lookups that a tier answered, by tier; negative is a remembered absence.", "tier"),
-		misses:        desc("cache_misses_total", "Lookups that no tier could answer."),
-		ratio:         desc("cache_hit_ratio", "Hits of any tier among the lookups that needed one, since the start."),
-		entries:       desc("cache_entries", "Numbers in memory."),
-		bytes:         desc("cache_bytes", "Memory that they take."),
-		evictions:     desc("cache_evictions_total", "Numbers that had to make room in memory."),
-		dropped:       desc("cache_dropped_sets_total", "Numbers that memory did not take in."),
-		walks:         desc("live_walks_in_flight", "Lookups being asked of Zendesk right now."),
-		users:         desc("mirror_users", "Users in the mirror, not deleted."),
-		numbers:       desc("mirror_numbers", "Different numbers in the mirror."),
-		tickets:       desc("mirror_tickets", "Unresolved tickets in the mirror."),
-		shared:        desc("mirror_shared_numbers", "Numbers of more than one user."),
-		unreadable:    desc("mirror_unreadable_phones", "Users whose phone is no number."),
-		identities:    desc("mirror_identities_due", "Users whose further numbers are still to be read."),
-		file:          desc("mirror_file_bytes", "Size of the mirror's file."),
-		running:       desc("sync_running", "1 while the mirror is being brought up to date."),
-		success:       desc("sync_last_success_timestamp_seconds", "When both streams were last read to their end; 0 before the first time."),
-		failed:        desc("sync_last_run_failed", "1 where the last run ended with an error."),
-		next:          desc("sync_next_run_timestamp_seconds", "When the next run is due; 0 where none is."),
-		age:           desc("stream_age_seconds", "How far the mirror is behind Zendesk, by stream; -1 before its first end.", "stream"),
+		lookups:    desc("lookups_total", "Lookups answered, by outcome.", "outcome"),
+		requests:   desc("http_requests_total", "Requests answered, by route and class of status.", "route", "code"),
+		hits:       desc("cache_hits_total", "Lookups that a tier answered, by tier; negative is a remembered absence.", "tier"),
+		misses:     desc("cache_misses_total", "Lookups that no tier could answer."),
+		ratio:      desc("cache_hit_ratio", "Hits of any tier among the lookups that needed one, since the start."),
+		entries:    desc("cache_entries", "Numbers in memory."),
+		bytes:      desc("cache_bytes", "Memory that they take."),
+		evictions:  desc("cache_evictions_total", "Numbers that had to make room in memory."),
+		dropped:    desc("cache_dropped_sets_total", "Numbers that memory did not take in."),
+		walks:      desc("live_walks_in_flight", "Lookups being asked of Zendesk right now."),
+		users:      desc("mirror_users", "Users in the mirror, not deleted."),
+		numbers:    desc("mirror_numbers", "Different numbers in the mirror."),
+		tickets:    desc("mirror_tickets", "Unresolved tickets in the mirror."),
+		shared:     desc("mirror_shared_numbers", "Numbers of more than one user."),
+		unreadable: desc("mirror_unreadable_phones", "Users whose phone is no number."),
+		identities: desc("mirror_identities_due", "Users whose further numbers are still to be read."),
+		file:       desc("mirror_file_bytes", "Size of the mirror's file."),
+		running:    desc("sync_running", "1 while the mirror is being brought up to date."),
+		success:    desc("sync_last_success_timestamp_seconds", "When both streams were last read to their end; 0 before the first time."),
+		failed:     desc("sync_last_run_failed", "1 where the last run ended with an error."),
+		next:       desc("sync_next_run_timestamp_seconds", "When the next run is due; 0 where none is."),
+		age:        desc("stream_age_seconds", "How far the mirror is behind Zendesk, by stream; -1 before its first end.", "stream"),
+
+		refreshes:       desc("cache_refreshes_total", "Numbers that were read again behind an answer."),
+		refreshFailures: desc("cache_refresh_failures_total", "Those of them that came to nothing."),
+
+		sampled:          desc("mirror_sample_checked", "Random records compared with Zendesk in the last 24 hours."),
+		differing:        desc("mirror_sample_differing", "Those of them that were not as they should have been."),
+		behind:           desc("mirror_sample_behind", "Those of them whose change was too recent for the mirror to claim it."),
+		share:            desc("mirror_sample_differing_ratio", "The share of those that differed; 0 before the first."),
+		oldestDifference: desc("mirror_sample_oldest_difference_seconds", "How long the oldest difference had been there when it was found."),
+		compared:         desc("mirror_sample_last_timestamp_seconds", "When records were last compared; 0 before the first time."),
+		notices:          desc("sync_notices_total", "Objects that webhooks have told of."),
+		noticesMerged:    desc("sync_notices_merged_total", "Those of them that were waiting to be fetched already."),
+		noticesDropped:   desc("sync_notices_dropped_total", "Those of them that found the queue full: the next increment brings them."),
+		noticesFetched:   desc("sync_notices_fetched_total", "Those of them that were fetched."),
+		noticesFailed:    desc("sync_notices_failed_total", "Those of them that could not be fetched."),
+		waiting:          desc("sync_notices_waiting", "Objects that webhooks have told of and that are still to be fetched."),
+		lastNotice:       desc("sync_last_notice_timestamp_seconds", "When a webhook last told of something; 0 before the first time."),
+		deliveries:       desc("webhook_deliveries_total", "Deliveries of webhooks, by what became of them.", "result"),
+		skipped:          desc("sync_skipped_records_total", "Records of exports that could not be read."),
+		reread:           desc("sync_reread_users_total", "People whose identities the rolling re-read has read."),
+		roundBegan:       desc("sync_round_began_timestamp_seconds", "When the rolling re-read's round began; 0 before the first."),
+		roundEnded:       desc("sync_round_ended_timestamp_seconds", "When a whole round last ended; 0 before the first."),
+
 		queued:        desc("outbox_queued", "Comments that wait for their delivery."),
 		undelivered:   desc("outbox_failed", "Comments that could not be delivered."),
 		oldest:        desc("outbox_oldest_seconds", "How long the oldest queued comment has waited."),
@@ -162,6 +189,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectOurs(gauge, counter)
 	c.collectCache(gauge, counter)
 	c.collectMirror(gauge)
+	c.collectTruth(gauge, counter)
 	zendesk, outbox := c.server.o.Zendesk(), c.server.o.Outbox.Status()
 	counter(c.zendesk, zendesk.Requests)
 	counter(c.zendeskErrors, zendesk.Errors)
@@ -204,6 +232,8 @@ func (c *collector) collectCache(gauge gaugeFunc, counter counterFunc) {
 	counter(c.evictions, cache.Evictions)
 	counter(c.dropped, cache.DroppedSets)
 	gauge(c.walks, float64(cache.WalksInFlight))
+	counter(c.refreshes, cache.Refreshes)
+	counter(c.refreshFailures, cache.RefreshesFailed)
 }
 
 func (c *collector) collectMirror(gauge gaugeFunc) {
@@ -222,6 +252,32 @@ func (c *collector) collectMirror(gauge gaugeFunc) {
 	now := c.server.clock()
 	gauge(c.age, float64(streamAge(now, streams.Users)), string(caller.Users))
 	gauge(c.age, float64(streamAge(now, streams.Tickets)), string(caller.Tickets))
+}
+
+// collectTruth is how near the mirror is to Zendesk, and what keeps it so.
+func (c *collector) collectTruth(gauge gaugeFunc, counter counterFunc) {
+	upkeep := c.server.o.Mirror.Status()
+	sample, told := &upkeep.Sample, &upkeep.Notices
+	gauge(c.sampled, float64(sample.Checked))
+	gauge(c.differing, float64(sample.Differ))
+	gauge(c.behind, float64(sample.Behind))
+	gauge(c.share, sample.Share)
+	gauge(c.oldestDifference, sample.Oldest.Seconds())
+	gauge(c.compared, unixSeconds(sample.At))
+	counter(c.notices, told.Received)
+	counter(c.noticesMerged, told.Merged)
+	counter(c.noticesDropped, told.Dropped)
+	counter(c.noticesFetched, told.Fetched)
+	counter(c.noticesFailed, told.Failed)
+	gauge(c.waiting, float64(told.Waiting))
+	gauge(c.lastNotice, unixSeconds(told.Last))
+	for d, name := range deliveryNames {
+		counter(c.deliveries, c.metrics.deliveries[d].Load(), name)
+	}
+	counter(c.skipped, upkeep.SkippedRecords)
+	counter(c.reread, upkeep.Round.Read)
+	gauge(c.roundBegan, unixSeconds(upkeep.Round.Began))
+	gauge(c.roundEnded, unixSeconds(upkeep.Round.Ended))
 }
 
 func unixSeconds(t time.Time) float64 {

@@ -30,6 +30,7 @@ func (o *Options) check() error {
 		{"Directory", o.Directory != nil},
 		{"Mirror", o.Mirror != nil},
 		{"Outbox", o.Outbox != nil},
+		{"Eraser", o.Eraser != nil},
 		{"Numbers", o.Numbers != nil},
 		{"Voices", o.Voices != nil},
 		{"Zendesk", o.Zendesk != nil},

@@ -135,6 +135,14 @@ func (s *Server) faultOf(c *call, err error) (f *fault, ours bool) {
 	if errors.As(err, &mode) {
 		return &fault{status: http.StatusUnprocessableEntity, detail: mode.Error()}, false
 	}
+	var state *status.StateError
+	if errors.As(err, &state) {
+		return &fault{status: http.StatusConflict, detail: state.Error()}, false
+	}
+	var half *erasureError
+	if errors.As(err, &half) {
+		return half.fault(), true
+	}
 	switch {
 	case errors.Is(err, echo.ErrNotFound):
 		return &fault{status: http.StatusNotFound, detail: "there is nothing at this path; /openapi.yaml lists what there is"}, false

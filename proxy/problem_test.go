@@ -139,11 +139,16 @@ func TestAPanicOfTheRuntimeSaysWhat(t *testing.T) {
 // TestTheLogTellsNothingOfAnyone asks everything about everybody and reads
 // every line that was logged meanwhile.
 func TestTheLogTellsNothingOfAnyone(t *testing.T) {
-	w := newWorld(t, func(o *Options) { o.DemoAll = true })
+	w := newWorld(t, func(o *Options) { o.DemoAll = true; withSecrets(o) })
 	for _, number := range []string{annsNumber, quietNumber, sharedNumber, nobodys, downNumber, panicNumber, oddNumber, plainNumber} {
 		escaped := url.QueryEscape(number)
 		w.get(t, "/v1/lookup?lang=it&ticket_id=503&fresh=1&ani="+escaped, "")
 		w.get(t, "/v1/users?ani="+escaped, "")
+		w.get(t, "/v1/admin/explain?client=Ann&ani="+escaped, "")
+		w.get(t, "/v1/admin/explain?ani="+escaped, "")
+		w.post(t, "/v1/admin/resync", `{"ani":"`+number+`","mode":"full"}`, "")
+		w.remove(t, "/v1/admin/users/"+strings.TrimPrefix(number, "+"), "")
+		w.deliver(t, "events secret", start, `{"user_id":"`+number+`","name":"Ann"}`)
 		w.post(t, "/v1/lookup", `{"ani":"`+number+`"}`, "")
 		w.get(t, "/"+escaped, "")
 		w.get(t, "/v1/users/"+strings.TrimPrefix(number, "+"), "")
@@ -156,8 +161,8 @@ func TestTheLogTellsNothingOfAnyone(t *testing.T) {
 		send(t, r)
 	}
 	log := w.logged()
-	if lines := strings.Count(log, "msg=request "); lines != 8*8 {
-		t.Errorf("%d lines for %d requests", lines, 8*8)
+	if lines := strings.Count(log, "msg=request "); lines != 13*8 {
+		t.Errorf("%d lines for %d requests", lines, 13*8)
 	}
 	for _, private := range []string{"51355501", "Ann", "Lee", "Carla", "Zed", "fire", "ani=", "9007199254740993", "CALL", "acme"} {
 		if strings.Contains(log, private) {

@@ -19,7 +19,8 @@
 //  3. the length of the query
 //  4. Echo's router: 404 and 405 end here
 //  5. guard (middleware.go): the key, then the client's rate, then the scope
-//     that the table in routes.go states
+//     that the table in routes.go states; a webhook has a signature instead,
+//     which its handler holds against the body (webhook.go)
 //  6. the handler, which reads at most a body's limit
 //
 // Errors are values until step 1 maps them to HTTP in one place (problem.go).
@@ -55,6 +56,9 @@ import (
 // concurrently.
 type Resolver interface {
 	Lookup(ctx context.Context, q caller.Query) caller.Answer
+	// Explain tells how Lookup would answer now. It asks Zendesk nothing and
+	// counts nothing.
+	Explain(ctx context.Context, q caller.Query) caller.Explanation
 	Stats() status.Cache
 	// Purge forgets what memory holds, and nothing else.
 	Purge()
@@ -100,12 +104,24 @@ type Numbers interface {
 }
 
 // Mirror is the upkeep of what the directory holds. Start gives the id of the
-// job that does what was asked for, which may be one that already runs, and a
-// [status.ModeError] for a mode it does not know. Both may be called
-// concurrently.
+// job that does what was asked for, which may be one that already runs, a
+// [status.ModeError] for a mode it does not know, and a [status.StateError] for
+// one that it cannot do now. All of it may be called concurrently.
 type Mirror interface {
 	Start(r status.Request) (jobID string, err error)
 	Status() status.Sync
+	// Job is one that runs, waits or is among the last.
+	Job(id string) (job status.Job, ok bool)
+}
+
+// Eraser takes a person out of all that the daemon holds, and keeps them out.
+// Both may be called concurrently, and again.
+type Eraser interface {
+	// Erase sets the tombstone, whether the person is known or not, and tells
+	// how far the rest is; what is not complete goes on by itself.
+	Erase(ctx context.Context, id int64) (status.Erasure, error)
+	// Lift takes the tombstone away; was is false where there was none.
+	Lift(ctx context.Context, id int64) (was bool, err error)
 }
 
 // Options are what a Server is made of.
@@ -115,6 +131,7 @@ type Options struct {
 	Directory Directory
 	Mirror    Mirror
 	Outbox    Outbox
+	Eraser    Eraser
 	Numbers   Numbers
 	Voices    *speech.Voices
 	Zendesk   func() status.Zendesk
@@ -127,6 +144,11 @@ type Options struct {
 	// is granted lookup, zendesk and stats, and DemoAll grants the rest too.
 	Clients []Client
 	DemoAll bool
+
+	// WebhookSecrets are what Zendesk's webhooks are signed with. Without any
+	// there is no route for them; with some, Notices is required.
+	WebhookSecrets []string
+	Notices        Notices
 
 	// AgentBase is where agents work, for example
 	// "https://acme.zendesk.com/agent".
@@ -163,6 +185,7 @@ type Server struct {
 	local   *client           // whoever is on the machine; nil where clients are configured
 	agents  map[string]string // by e-mail in small letters
 	metrics *metrics
+	hooks   *hooks    // nil where no webhook is taken in
 	buffers sync.Pool // of *[]byte: bodies in and out
 
 	public, admin *echo.Echo
@@ -182,6 +205,9 @@ func New(o Options) (*Server, error) {
 	}
 	if len(s.clients) == 0 {
 		s.local = localClient(o.DemoAll, o.Clock)
+	}
+	if s.hooks, err = newHooks(&s.o); err != nil {
+		return nil, err
 	}
 	if s.metrics, err = newMetrics(s, o.Registry); err != nil {
 		return nil, err

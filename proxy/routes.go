@@ -8,10 +8,12 @@ import (
 // Scope is what a client must have been granted to use a route.
 type Scope string
 
-// The scopes. A route states one of them, or Open; the empty scope is a
-// mistake that a test finds.
+// The scopes. A route states one of them, or Open, or Signed; the empty scope
+// is a mistake that a test finds.
 const (
-	Open           Scope = "open"
+	Open Scope = "open"
+	// Signed is for whoever signs what they send: they need no client's key.
+	Signed         Scope = "signed"
 	ScopeLookup    Scope = "lookup"
 	ScopeComment   Scope = "comment"
 	ScopeZendesk   Scope = "zendesk"
@@ -51,8 +53,8 @@ type route struct {
 
 // routes is everything that is answered. What is not here is 404.
 func (s *Server) routes() []*route {
-	const get, post = http.MethodGet, http.MethodPost
-	return []*route{
+	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
+	all := []*route{
 		{method: get, path: "/v1/lookup", scope: ScopeLookup, handle: s.lookup},
 		{method: post, path: "/v1/lookup", scope: ScopeLookup, handle: s.lookup},
 		{method: get, path: "/v1/users", scope: ScopeLookup, handle: s.users},
@@ -75,7 +77,10 @@ func (s *Server) routes() []*route {
 		{method: get, path: "/metrics", scope: ScopeStats, admin: true, openLocally: true, handle: s.exposition},
 		{method: post, path: "/v1/admin/resync", scope: ScopeAdmin, admin: true, handle: s.resync},
 		{method: get, path: "/v1/admin/sync", scope: ScopeAdmin, admin: true, handle: s.syncState},
+		{method: get, path: "/v1/admin/explain", scope: ScopeAdmin, admin: true, handle: s.explain},
 		{method: post, path: "/v1/admin/cache/purge", scope: ScopeAdmin, admin: true, handle: s.purge},
+		{method: del, path: "/v1/admin/users/{id}", scope: ScopeAdmin, admin: true, handle: s.erase},
+		{method: del, path: "/v1/admin/users/{id}/tombstone", scope: ScopeAdmin, admin: true, handle: s.liftTombstone},
 		{method: get, path: "/v1/admin/outbox", scope: ScopeAdmin, admin: true, handle: s.outboxRecords},
 		{method: post, path: "/v1/admin/outbox/{id}/retry", scope: ScopeAdmin, admin: true, handle: s.outboxRetry},
 
@@ -83,6 +88,10 @@ func (s *Server) routes() []*route {
 		{method: get, path: "/readyz", scope: Open, handle: s.readyz},
 		{method: get, path: "/openapi.yaml", scope: Open, handle: s.openapi},
 	}
+	if s.hooks != nil {
+		all = append(all, &route{method: post, path: "/webhooks/zendesk", scope: Signed, handle: s.webhook})
+	}
+	return all
 }
 
 // unmatched is the route of what no row of the table answers.

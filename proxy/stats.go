@@ -16,6 +16,8 @@ type statsJSON struct {
 	Sync    upkeepJSON  `json:"sync"`
 	Outbox  outboxJSON  `json:"outbox"`
 	Zendesk zendeskJSON `json:"zendesk"`
+	// Webhooks counts deliveries by what became of them.
+	Webhooks map[string]uint64 `json:"webhooks"`
 }
 
 type (
@@ -31,6 +33,9 @@ type (
 		Evictions     uint64  `json:"evictions"`
 		DroppedSets   uint64  `json:"dropped_sets"`
 		WalksInFlight int64   `json:"walks_in_flight"`
+		// Refreshes are what was read again behind an answer.
+		Refreshes       uint64 `json:"refreshes"`
+		RefreshesFailed uint64 `json:"refreshes_failed"`
 	}
 	lookupsJSON struct {
 		Total     uint64            `json:"total"`
@@ -48,6 +53,8 @@ type (
 		UnreadablePhones int64 `json:"unreadable_phones"`
 		IdentitiesDue    int64 `json:"identities_due"`
 		FileBytes        int64 `json:"file_bytes"`
+		// Sample is how far the mirror is from Zendesk, by random records.
+		Sample sampleJSON `json:"sample"`
 	}
 	upkeepJSON struct {
 		Running     bool   `json:"running"`
@@ -56,6 +63,10 @@ type (
 		NextRun     string `json:"next_run"`
 		UsersAge    int64  `json:"users_age_seconds"`
 		TicketsAge  int64  `json:"tickets_age_seconds"`
+
+		Skipped uint64      `json:"skipped_records"`
+		Notices noticesJSON `json:"notices"`
+		Round   roundJSON   `json:"round"`
 	}
 	outboxJSON struct {
 		Queued        uint64 `json:"queued"`
@@ -79,7 +90,7 @@ func (s *Server) stats(c *call) error {
 			MemoryHits: cache.MemoryHits, DiskHits: cache.DiskHits, LiveHits: cache.LiveHits,
 			NegativeHits: cache.NegativeHits, Misses: cache.Misses, HitRatio: hitRatio(&cache),
 			Entries: cache.Entries, Bytes: cache.Bytes, Evictions: cache.Evictions, DroppedSets: cache.DroppedSets,
-			WalksInFlight: cache.WalksInFlight,
+			WalksInFlight: cache.WalksInFlight, Refreshes: cache.Refreshes, RefreshesFailed: cache.RefreshesFailed,
 		},
 		Lookups: lookupsJSON{
 			ByOutcome: map[string]uint64{},
@@ -88,15 +99,21 @@ func (s *Server) stats(c *call) error {
 		Mirror: mirrorJSON{
 			Users: size.Users, Numbers: size.Numbers, Tickets: size.Tickets, SharedNumbers: size.SharedNumbers,
 			UnreadablePhones: size.UnreadablePhones, IdentitiesDue: size.IdentitiesDue, FileBytes: size.FileBytes,
+			Sample: newSampleJSON(&upkeep.Sample),
 		},
 		Sync: upkeepJSON{
 			Running: upkeep.Running != nil, LastSuccess: moment(upkeep.LastSuccess), LastError: upkeep.LastError,
 			NextRun: moment(upkeep.NextRun), UsersAge: streamAge(now, streams.Users), TicketsAge: streamAge(now, streams.Tickets),
+			Skipped: upkeep.SkippedRecords, Notices: newNoticesJSON(&upkeep.Notices), Round: newRoundJSON(&upkeep.Round),
 		},
 		Outbox: outboxJSON{
 			Queued: outbox.Queued, Failed: outbox.Failed, OldestSeconds: int64(outbox.Oldest / time.Second),
 		},
-		Zendesk: zendeskJSON{Requests: zendesk.Requests, Errors: zendesk.Errors, RateRemaining: zendesk.RateRemaining},
+		Zendesk:  zendeskJSON{Requests: zendesk.Requests, Errors: zendesk.Errors, RateRemaining: zendesk.RateRemaining},
+		Webhooks: map[string]uint64{},
+	}
+	for d, name := range deliveryNames {
+		j.Webhooks[name] = s.metrics.deliveries[d].Load()
 	}
 	for i, outcome := range outcomes {
 		n := s.metrics.outcomes[i].Load()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type transaction struct {
 	users   map[int64]*userEdit
 	tickets map[int64]*ticketEdit
 	checked map[int64]int64
+	unsure  map[caller.Object]struct{}
 }
 
 // fill is how full bbolt packs a page when it splits one. The default of half
@@ -49,6 +51,7 @@ func (t *transaction) reset() {
 	t.users = map[int64]*userEdit{}
 	t.tickets = map[int64]*ticketEdit{}
 	t.checked = map[int64]int64{}
+	t.unsure = map[caller.Object]struct{}{}
 }
 
 func (t *transaction) bucket(name []byte) *bolt.Bucket { return t.tx.Bucket(name) }
@@ -75,10 +78,7 @@ func (t *transaction) apply(b *caller.Batch) error {
 			return err
 		}
 	}
-	if b.Position != nil {
-		return writePosition(t.tx, *b.Position)
-	}
-	return nil
+	return writePositions(t.tx, b)
 }
 
 func (t *transaction) applyGone(g caller.Gone) error {
@@ -137,6 +137,38 @@ func judge(held *head, v caller.Version, asOf time.Time) verdict {
 	}
 }
 
+// doubt notes that an export's record of a living object was refused by a
+// "not found", or by a reading that did not list it, though it is no older than
+// what is known of the object. An export says of what moment it is true only to
+// a minute, a search to an hour: the object may have been there after that
+// answer, as it may be that an answer came just before a creation showed. Only
+// asking by id can tell.
+func (t *transaction) doubt(stream caller.Stream, id int64, held *head, v caller.Version) {
+	if t.urgent || held.State != gone && held.State != unlisted {
+		return // what somebody waits for was asked for by id; its order is known
+	}
+	if order, same := v.Newer(held.Version); order > 0 || same {
+		t.unsure[caller.Object{Stream: stream, ID: id}] = struct{}{}
+	}
+}
+
+// settle drops the doubts that the batch itself has answered, and tells of
+// the others.
+func (t *transaction) settle() {
+	for o := range t.unsure {
+		held := t.users[o.ID].held
+		if o.Stream == caller.Tickets {
+			held = t.tickets[o.ID].held
+		}
+		if held().State != here {
+			t.change.Unsure = append(t.change.Unsure, o)
+		}
+	}
+	slices.SortFunc(t.change.Unsure, func(a, b caller.Object) int {
+		return cmp.Or(cmp.Compare(b.Stream, a.Stream), cmp.Compare(a.ID, b.ID))
+	})
+}
+
 // see notes that a source agreed with the record at asOf, and tells whether
 // that is news.
 func (h *head) see(asOf time.Time) bool {
@@ -176,6 +208,12 @@ func write(b *bolt.Bucket, edits []edit) error {
 	return nil
 }
 
+// differs tells whether a value is another than the one that is there; where
+// was is false none can be. To look is far cheaper than to write the page again.
+func (t *transaction) differs(bucket []byte, was bool, key, value []byte) bool {
+	return !was || !bytes.Equal(t.bucket(bucket).Get(key), value)
+}
+
 // flush writes everything that the batch changed and says what it was.
 func (t *transaction) flush() error {
 	people := map[int64]struct{}{}
@@ -204,6 +242,7 @@ func (t *transaction) flush() error {
 	}
 	slices.Sort(t.change.Numbers)
 	slices.Sort(t.change.People)
+	t.settle()
 	t.reset()
 	return nil
 }

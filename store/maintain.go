@@ -22,9 +22,11 @@ func (s *Store) Prune(ctx context.Context) (int, error) {
 			n, err = t.prune(pruneLimit)
 			return err
 		})
-		total += n
-		if err != nil || n < pruneLimit {
-			return total, err
+		if err != nil {
+			return total, err // n may still be the writer's
+		}
+		if total += n; n < pruneLimit {
+			return total, nil
 		}
 	}
 }

@@ -23,19 +23,20 @@ import (
 // outbox_steps.go: what is written. outbox_index.go: how a record moves between the
 // indexes. outbox_writer.go: the writer, which groups what waits into one
 // transaction and one fsync. outbox_read.go: what the courier and the
-// operator read. outbox_prune.go: forgetting. told.go and told_disk.go: who
-// was told what.
+// operator read. outbox_prune.go: forgetting; outbox_erase.go: erasing a
+// person. told.go and told_disk.go: who was told what.
 
 // The buckets. All keys are big-endian; a seq is a record's place among all.
 //
-//	meta      "outbox" → version
+//	meta      "outbox" → version; "overwrite" → see overwrite.go
 //	records   seq → record, see outbox_record.go
 //	ids       id → seq
 //	by_state  state | seq → when it was accepted where it is queued
 //	settled   state | when, in seconds | seq → nothing: what may be forgotten, in order
 //	lanes     kind | ticket or requester | seq → nothing: what is queued, in order
 //	heads     seq → lane: the first that is queued in each lane
-//	same      digest → until | seq: the first of those that are the same
+//	same      digest → until | seq: the first of those that are the same; a seq
+//	          of 0 where it was erased
 //	same_due  until | digest → nothing: digests in the order of forgetting
 //	told      period → bucket of client | kind | id → when
 var (
@@ -102,7 +103,7 @@ type OutboxOptions struct {
 // and who was told what, on disk. All methods may be called from many
 // goroutines.
 type Outbox struct {
-	db                        *bolt.DB
+	db                        *file
 	log                       *slog.Logger
 	clock                     func() time.Time
 	keepDelivered, keepFailed time.Duration
@@ -111,6 +112,7 @@ type Outbox struct {
 
 	counts atomic.Pointer[outboxCounts]
 	ledger ledger
+	over   *overwriter
 
 	urgent, slow chan *outboxJob
 	closing      chan struct{} // nothing new is taken any more
@@ -165,6 +167,7 @@ func OpenOutbox(o OutboxOptions) (*Outbox, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	b.ledger.prepare()
+	b.over = b.overwriting()
 	go b.write()
 	go b.writeTold(o.FlushTold)
 	return b, nil

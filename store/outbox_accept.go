@@ -56,7 +56,7 @@ func (o *Outbox) Same(in outbox.Intake) (r outbox.Record, ok bool, err error) {
 	}
 	got := new(acceptance)
 	err = o.submit(context.Background(), o.urgent, func(t *outboxTx) error {
-		held, err := t.firstOf(in.Same)
+		held, err := t.firstOf(&in)
 		if held != nil {
 			*got = acceptance{record: held.Record, first: true}
 		}
@@ -67,7 +67,7 @@ func (o *Outbox) Same(in outbox.Intake) (r outbox.Record, ok bool, err error) {
 
 func (t *outboxTx) accept(in *outbox.Intake, most int, got *acceptance) error {
 	if in.Keep > 0 {
-		held, err := t.firstOf(in.Same)
+		held, err := t.firstOf(in)
 		if err != nil {
 			return err
 		}
@@ -121,13 +121,16 @@ func sameDueKey(until int64, same []byte) []byte {
 	return append(seqKey(uint64(until)), same...)
 }
 
-// firstOf is the record that was accepted under a digest, nil where there is
-// none or its time is over. The record is there as long as its digest is, see
-// Prune.
-func (t *outboxTx) firstOf(same outbox.Digest) (*heldRecord, error) {
-	v := t.same.Get(same[:])
+// firstOf is the record that was accepted under an intake's digest, nil where
+// there is none or its time is over. The record is there as long as its digest
+// is, see Prune, unless it was erased.
+func (t *outboxTx) firstOf(in *outbox.Intake) (*heldRecord, error) {
+	v := t.same.Get(in.Same[:])
 	if v == nil || int64(keySeq(v)) <= t.now.UnixNano() {
 		return nil, nil //nolint:nilnil // there is none, and nothing went wrong
+	}
+	if keySeq(v[8:]) == erasedSeq {
+		return erasedFirst(in), nil
 	}
 	return bySeq(t.records, keySeq(v[8:]))
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	// paceTarget is how long a transaction of a large batch should take while
-	// serving. It may take 50 ms; less than half of that leaves room for a slow disk and
+	// serving, or of urgent ones together. It may take 50 ms; less than half of that leaves room for a slow disk and
 	// for records that cost more than the last ones did.
 	paceTarget = 20 * time.Millisecond
 	// paceLeast records make a transaction in any case: below that, the two
@@ -56,20 +56,43 @@ func (p *pace) records() int {
 	return min(max(int(paceTarget/cost), paceLeast), paceMost)
 }
 
+// cost is how many records' work a batch is: a reading of somebody's tickets
+// may touch each of those that it lists.
+func cost(b *caller.Batch) int {
+	n := len(b.Users) + len(b.Tickets) + len(b.Gone)
+	for i := range b.Requested {
+		n += requestedCost(&b.Requested[i])
+	}
+	return n
+}
+
+func requestedCost(r *caller.Requested) int { return 1 + len(r.TicketIDs) }
+
 // cut takes from the batch what one transaction may hold, and tells whether
-// something is left. The position, and all that depends on the records before
-// it, is in the last cut.
+// something is left. The kinds keep their order, since what is taken out hangs
+// on the records before it. The positions are in the last cut.
 func (p *pace) cut(b *caller.Batch) (cut caller.Batch, rest bool) {
 	room := p.records()
-	if len(b.Users)+len(b.Tickets) <= room {
+	if cost(b) <= room {
 		cut = *b
 		*b = caller.Batch{}
 		return cut, false
 	}
-	cut = caller.Batch{Reread: b.Reread}
-	n := min(room, len(b.Users))
-	cut.Users, b.Users = b.Users[:n], b.Users[n:]
-	n = min(room-n, len(b.Tickets))
-	cut.Tickets, b.Tickets = b.Tickets[:n], b.Tickets[n:]
+	cut = caller.Batch{Reread: b.Reread, Urgent: b.Urgent}
+	cut.Users, b.Users, room = take(b.Users, room)
+	cut.Tickets, b.Tickets, room = take(b.Tickets, room)
+	cut.Gone, b.Gone, room = take(b.Gone, room)
+	n := 0
+	for n < len(b.Requested) && room > 0 { // the last may be too much: it is one person's
+		room -= requestedCost(&b.Requested[n])
+		n++
+	}
+	cut.Requested, b.Requested = b.Requested[:n], b.Requested[n:]
 	return cut, true
+}
+
+// take takes up to room of the records.
+func take[T any](records []T, room int) (taken, rest []T, left int) {
+	n := min(room, len(records))
+	return records[:n], records[n:], room - n
 }

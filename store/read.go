@@ -121,19 +121,6 @@ func (s *Store) Objects(stream caller.Stream, ids []int64) (objects [][]byte, er
 	return objects, err
 }
 
-// Due lists users whose identities are still to be read, in the order of their
-// ids, after the given one.
-func (s *Store) Due(after int64, limit int) (ids []int64, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketDue).Cursor()
-		for k, _ := c.Seek(idKey(after + 1)); k != nil && len(ids) < limit; k, _ = c.Next() {
-			ids = append(ids, keyID(k))
-		}
-		return nil
-	})
-	return ids, err
-}
-
 // reader reads within one transaction.
 type reader struct{ tx *bolt.Tx }
 

@@ -12,13 +12,16 @@
 // of them the last committed state, and the memory map is opened far larger
 // than the file, because bbolt blocks readers while it maps anew.
 //
-// This file: opening, closing and the schema. apply.go, users.go and
-// tickets.go: what a batch does. writer.go and pace.go: the writer. read.go: what a lookup
-// reads. maintain.go: forgetting, re-indexing, backup.
+// This file: opening and closing. schema.go: the layout. apply.go, users.go,
+// tickets.go and tombstone.go: what a batch does. writer.go and pace.go: the
+// writer. read.go: what a lookup reads; explain.go: what its explanation does.
+// list.go, sample.go and compare.go: what the full run and the audit read.
+// maintain.go: forgetting, re-indexing, backup. erase.go and tombstones.go:
+// taking a person out and keeping them out; overwrite.go: that nothing of them
+// can be read in what is left.
 package store
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,49 +37,6 @@ import (
 
 	"aniproxy/internal/caller"
 )
-
-// The buckets. All keys are big-endian, see keys.go; all records begin with a
-// format byte, see record.go.
-//
-//	meta            "schema" → version; "phones" → fingerprint of the phone
-//	                rules that the index was made with; "size" → counts
-//	positions       stream → cursor, completeness and watermark, as JSON
-//	users           user → compact record, or a stub of one that left
-//	user_objects    user → Zendesk's own object, slimmed JSON
-//	phones          number | user → source: 1 profile, 2 identity, 3 both
-//	tickets         ticket → version and place of an unresolved ticket, or a stub
-//	ticket_objects  ticket → Zendesk's own object, slimmed JSON
-//	by_created      requester | newest created | ticket → compact ticket
-//	by_updated      requester | newest updated | ticket → created, to find it above
-//	left            when | kind | id → nothing: stubs in the order of forgetting
-//	due             user → nothing: whose identities are still to be read
-//	checked         user → when all their tickets were last fetched for them alone
-var (
-	bucketMeta          = []byte("meta")
-	bucketPositions     = []byte("positions")
-	bucketUsers         = []byte("users")
-	bucketUserObjects   = []byte("user_objects")
-	bucketPhones        = []byte("phones")
-	bucketTickets       = []byte("tickets")
-	bucketTicketObjects = []byte("ticket_objects")
-	bucketByCreated     = []byte("by_created")
-	bucketByUpdated     = []byte("by_updated")
-	bucketLeft          = []byte("left")
-	bucketDue           = []byte("due")
-	bucketChecked       = []byte("checked")
-
-	allBuckets = [][]byte{
-		bucketMeta, bucketPositions, bucketUsers, bucketUserObjects, bucketPhones, bucketTickets,
-		bucketTicketObjects, bucketByCreated, bucketByUpdated, bucketLeft, bucketDue, bucketChecked,
-	}
-
-	metaSchema = []byte("schema")
-	metaPhones = []byte("phones")
-	metaSize   = []byte("size")
-)
-
-// Schema is the version of the layout above that this build reads and writes.
-const Schema = 1
 
 const (
 	fromProfile  byte = 1
@@ -119,7 +79,7 @@ type Options struct {
 
 // Store is the mirror on disk. All methods may be called from many goroutines.
 type Store struct {
-	db       *bolt.DB
+	db       *file
 	log      *slog.Logger
 	clock    func() time.Time
 	keep     time.Duration
@@ -127,6 +87,9 @@ type Store struct {
 
 	streams atomic.Pointer[caller.Streams]
 	size    atomic.Pointer[caller.Size]
+
+	tombstones tombstones
+	over       *overwriter
 
 	pace         pace
 	urgent, bulk chan *job
@@ -169,12 +132,19 @@ func Open(o Options) (*Store, error) {
 	if err := s.prepare(o); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := s.rememberErased(o.Path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.over = s.overwriting()
 	go s.write()
 	return s, nil
 }
 
-func openFile(o Options) (*bolt.DB, error) {
-	var last error
+func openFile(o Options) (*file, error) {
+	var (
+		last error
+		f    = new(file)
+	)
 	for _, size := range mapSizes {
 		db, err := bolt.Open(o.Path, 0o600, &bolt.Options{
 			Timeout:         time.Millisecond, // one try: whoever has it keeps it
@@ -182,13 +152,19 @@ func openFile(o Options) (*bolt.DB, error) {
 			InitialMmapSize: size,
 			NoSync:          o.NoSync,
 			NoGrowSync:      false,
+			OpenFile: func(name string, flag int, mode os.FileMode) (raw *os.File, err error) {
+				raw, err = os.OpenFile(name, flag, mode)
+				f.raw = raw
+				return raw, err
+			},
 		})
 		switch {
 		case err == nil:
 			if err := os.Chmod(o.Path, 0o600); err != nil {
 				return nil, errors.Join(fmt.Errorf("store file mode: %w", err), db.Close())
 			}
-			return db, nil
+			f.DB = db
+			return f, nil
 		case errors.Is(err, bolterrors.ErrTimeout):
 			return nil, fmt.Errorf("%w: %s", ErrLocked, o.Path)
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, bolterrors.ErrInvalid),
@@ -198,58 +174,6 @@ func openFile(o Options) (*bolt.DB, error) {
 		last = err
 	}
 	return nil, fmt.Errorf("store %s: %w", o.Path, last)
-}
-
-// prepare makes an empty file's buckets, refuses an unknown schema, indexes
-// anew where the rules for phones have changed, and reads what is kept at hand.
-func (s *Store) prepare(o Options) error {
-	err := s.db.Update(func(tx *bolt.Tx) error {
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil {
-			if k, _ := tx.Cursor().First(); k != nil {
-				return fmt.Errorf("%w: %s holds something else", ErrSchema, o.Path)
-			}
-			return create(tx, o.KeyRules)
-		}
-		if v := string(meta.Get(metaSchema)); v != schemaText() {
-			return fmt.Errorf("%w %q in %s: this build reads %d", ErrSchema, v, o.Path, Schema)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.reindex(o); err != nil {
-		return fmt.Errorf("index the phones anew: %w", err)
-	}
-	return s.db.View(func(tx *bolt.Tx) error {
-		streams, err := readStreams(tx)
-		if err != nil {
-			return err
-		}
-		size, err := readSize(tx)
-		if err != nil {
-			return err
-		}
-		s.streams.Store(&streams)
-		s.size.Store(&size)
-		return nil
-	})
-}
-
-func schemaText() string { return fmt.Sprint(Schema) }
-
-func create(tx *bolt.Tx, rules string) error {
-	for _, name := range allBuckets {
-		if _, err := tx.CreateBucket(name); err != nil {
-			return fmt.Errorf("create bucket %s: %w", name, err)
-		}
-	}
-	meta := tx.Bucket(bucketMeta)
-	return errors.Join(
-		meta.Put(metaSchema, []byte(schemaText())),
-		meta.Put(metaPhones, []byte(rules)),
-	)
 }
 
 // Close lets the batch under way end, answers all that wait with ErrClosed and
@@ -274,53 +198,4 @@ func (s *Store) Size() caller.Size {
 		size.FileBytes = info.Size()
 	}
 	return size
-}
-
-func readStreams(tx *bolt.Tx) (caller.Streams, error) {
-	users, err := readPosition(tx, caller.Users)
-	if err != nil {
-		return caller.Streams{}, err
-	}
-	tickets, err := readPosition(tx, caller.Tickets)
-	return caller.Streams{Users: users, Tickets: tickets}, err
-}
-
-func readPosition(tx *bolt.Tx, stream caller.Stream) (caller.Position, error) {
-	p := caller.Position{Stream: stream}
-	b := tx.Bucket(bucketPositions).Get([]byte(stream))
-	if b == nil {
-		return p, nil
-	}
-	if err := json.Unmarshal(b, &p); err != nil {
-		return p, fmt.Errorf("position of %s: %w", stream, err)
-	}
-	return p, nil
-}
-
-func writePosition(tx *bolt.Tx, p caller.Position) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return tx.Bucket(bucketPositions).Put([]byte(p.Stream), b)
-}
-
-func readSize(tx *bolt.Tx) (caller.Size, error) {
-	var size caller.Size
-	b := tx.Bucket(bucketMeta).Get(metaSize)
-	if b == nil {
-		return size, nil
-	}
-	if err := json.Unmarshal(b, &size); err != nil {
-		return size, fmt.Errorf("size: %w", err)
-	}
-	return size, nil
-}
-
-func writeSize(tx *bolt.Tx, size caller.Size) error {
-	b, err := json.Marshal(size)
-	if err != nil {
-		return err
-	}
-	return tx.Bucket(bucketMeta).Put(metaSize, b)
 }

@@ -49,6 +49,10 @@ func (t *transaction) applyTicket(u *caller.TicketUpdate) error {
 	if e.after == nil && !u.Ticket.Unresolved() && t.longAgo(u.Version) {
 		return nil
 	}
+	if t.erased(u.Ticket.RequesterID) {
+		t.shunTicket(e, u)
+		return nil
+	}
 	v := judge(e.held(), u.Version, u.AsOf)
 	t.count(v)
 	switch v {
@@ -56,8 +60,34 @@ func (t *transaction) applyTicket(u *caller.TicketUpdate) error {
 		t.acceptTicket(e, u)
 	case refreshed, refused:
 		e.dirty = e.after.see(u.AsOf) || e.dirty
+		if u.Ticket.Unresolved() {
+			t.doubt(caller.Tickets, u.Ticket.ID, e.held(), u.Version)
+		}
 	}
 	return nil
+}
+
+// shunTicket takes in a record of a ticket that somebody requests who was
+// erased: nothing of it is written but a stub with its version. Without that, a
+// late page from before the ticket came to be theirs would show it to the one
+// who had it then.
+func (t *transaction) shunTicket(e *ticketEdit, u *caller.TicketUpdate) {
+	t.count(refused)
+	v, last := u.Version, u.AsOf.UnixMilli()
+	if held := e.after; held != nil {
+		newer := judge(&held.head, u.Version, u.AsOf) == accepted
+		if !newer && (held.State != here || !t.erased(held.Requester)) {
+			e.dirty = held.see(u.AsOf) || e.dirty // it has moved on, to somebody else
+			return
+		}
+		if !newer {
+			v = held.Version
+		}
+		last = max(last, held.Seen)
+	}
+	e.after = &ticketRecord{head: head{Version: v, Seen: last}, Requester: u.Ticket.RequesterID}
+	e.after.leave(left, t.now)
+	e.ticket, e.object, e.dirty = nil, nil, true
 }
 
 // longAgo tells whether a resolved ticket that the mirror never held can be
@@ -107,8 +137,12 @@ func (t *transaction) takeOut(e *ticketEdit, s state, sent int64) {
 }
 
 // applyRequested takes out what a complete reading of a user's tickets no
-// longer shows, where the mirror had it before that reading was asked for.
+// longer shows, where the mirror had it before that reading was asked for. What
+// it does show is confirmed by it.
 func (t *transaction) applyRequested(r *caller.Requested) error {
+	if t.erased(r.UserID) {
+		return nil
+	}
 	listed := make(map[int64]struct{}, len(r.TicketIDs))
 	for _, id := range r.TicketIDs {
 		listed[id] = struct{}{}
@@ -118,14 +152,13 @@ func (t *transaction) applyRequested(r *caller.Requested) error {
 		return err
 	}
 	for _, id := range open {
-		if _, ok := listed[id]; ok {
-			continue
-		}
 		e, err := t.ticket(id)
 		if err != nil {
 			return err
 		}
-		if e.after.Version.Sent < r.Sent {
+		if _, ok := listed[id]; ok {
+			e.dirty = e.after.see(r.AsOf) || e.dirty
+		} else if e.after.Version.Sent < r.Sent {
 			t.takeOut(e, unlisted, r.Sent)
 		}
 	}
@@ -208,11 +241,14 @@ func (t *transaction) editTicket(w *ticketEdits, id int64, e *ticketEdit) (news 
 	if is && e.ticket != nil {
 		place, content = orderKey(e.after.Requester, e.after.Created, id), encodeTicket(e.ticket)
 		recent = orderKey(e.after.Requester, e.after.Updated, id)
-		if e.object != nil {
+		if e.object != nil && t.differs(bucketTicketObjects, was, key, e.object) {
 			w.objects = append(w.objects, edit{key, e.object})
 		}
 	}
-	if was && (!is || content != nil) {
+	if was && is && content == nil {
+		return false // it was confirmed, and nothing else
+	}
+	if was {
 		old := orderKey(e.before.Requester, e.before.Created, id)
 		if bytes.Equal(old, place) && e.before.Updated == e.after.Updated &&
 			bytes.Equal(t.bucket(bucketByCreated).Get(old), content) {

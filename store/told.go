@@ -100,6 +100,10 @@ type ledger struct {
 	admit   sync.Mutex // held by who adds a client
 	dropped atomic.Uint64
 
+	// flushing is held while what was told goes to the disk, and while it is
+	// erased.
+	flushing sync.Mutex
+
 	// Of the goroutine that writes:
 	batch   []telling
 	noted   uint64    // how many of those dropped have been logged
@@ -279,6 +283,8 @@ func (o *Outbox) writeTold(every time.Duration) {
 // flush writes down what waits. What cannot be written waits on.
 func (o *Outbox) flush() {
 	l := &o.ledger
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
 	var err error
 	if batch := l.take(); len(batch) > 0 {
 		if err = o.putTold(batch, l.clients.Load().names); err != nil {

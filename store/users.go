@@ -43,6 +43,10 @@ func (e *userEdit) held() *head {
 }
 
 func (t *transaction) applyUser(u *caller.UserUpdate, reread bool) error {
+	if t.erased(u.User.ID) {
+		t.count(refused)
+		return nil
+	}
 	e, err := t.user(u.User.ID)
 	if err != nil {
 		return err
@@ -54,6 +58,9 @@ func (t *transaction) applyUser(u *caller.UserUpdate, reread bool) error {
 		t.acceptUser(e, u)
 	case refreshed, refused:
 		e.dirty = e.after.see(u.AsOf) || e.dirty
+		if u.User.Active {
+			t.doubt(caller.Users, u.User.ID, e.held(), u.Version)
+		}
 	}
 	if reread && e.after.State == here {
 		e.due, e.dirty = true, true
@@ -107,6 +114,10 @@ func (r *userRecord) stub(s state, now time.Time) {
 }
 
 func (t *transaction) userGone(g caller.Gone) error {
+	if t.erased(g.ID) {
+		t.count(refused)
+		return nil
+	}
 	e, err := t.user(g.ID)
 	if err != nil {
 		return err
@@ -179,7 +190,7 @@ func (t *transaction) editUser(w *userEdits, id int64, e *userEdit) (err error) 
 	case was && !is:
 		w.objects = append(w.objects, edit{key, nil})
 		w.due = append(w.due, edit{key, nil})
-	case is && e.object != nil:
+	case is && e.object != nil && t.differs(bucketUserObjects, was, key, e.object):
 		w.objects = append(w.objects, edit{key, e.object})
 	}
 	switch {
@@ -227,11 +238,13 @@ func moveStub(kind byte, id int64, now, before *head) []edit {
 	return edits
 }
 
-// writeDue writes the debts and keeps their number.
+// writeDue writes the debts that came or went, and keeps their number.
 func (t *transaction) writeDue(edits []edit) error {
 	b := t.bucket(bucketDue)
-	for _, e := range edits {
-		t.size.IdentitiesDue += one(e.value != nil) - one(b.Get(e.key) != nil)
-	}
+	edits = slices.DeleteFunc(edits, func(e edit) bool {
+		owes, owed := one(e.value != nil), one(b.Get(e.key) != nil)
+		t.size.IdentitiesDue += owes - owed
+		return owes == owed
+	})
 	return write(b, edits)
 }

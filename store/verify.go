@@ -16,7 +16,7 @@ import (
 func (s *Store) Verify() error {
 	return s.db.View(func(tx *bolt.Tx) error {
 		v := verifier{tx: tx}
-		for _, step := range []func() error{v.users, v.phones, v.tickets, v.orders, v.stubs} {
+		for _, step := range []func() error{v.users, v.phones, v.tickets, v.orders, v.stubs, v.tombstones, v.positions} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -157,4 +157,42 @@ func (v *verifier) stubs() error {
 		return fmt.Errorf("the order of forgetting holds %d keys for %d stubs", n, v.stubN)
 	}
 	return v.each(bucketDue, func(_, _ []byte) error { v.size.IdentitiesDue++; return nil })
+}
+
+// tombstones holds that nothing is left of those who were erased: no record, not
+// even a stub, and no ticket but as a stub.
+func (v *verifier) tombstones() error {
+	return v.each(bucketTombstones, func(k, val []byte) error {
+		id := keyID(k)
+		d := decoder{b: val}
+		if d.int(); d.err != nil || len(k) != 8 {
+			return fmt.Errorf("tombstone %d: %w", id, errRecord)
+		}
+		for _, name := range [][]byte{bucketUsers, bucketUserObjects, bucketDue, bucketChecked} {
+			if v.has(name, k) {
+				return fmt.Errorf("user %d was erased and stands in %s", id, name)
+			}
+		}
+		for _, name := range [][]byte{bucketByCreated, bucketByUpdated} {
+			if first, _ := v.tx.Bucket(name).Cursor().Seek(k); bytes.HasPrefix(first, k) {
+				return fmt.Errorf("user %d was erased and has tickets in %s", id, name)
+			}
+		}
+		return nil
+	})
+}
+
+func (v *verifier) positions() error {
+	if _, err := readStreams(v.tx); err != nil {
+		return err
+	}
+	var w caller.Sweep
+	if err := readJSON(v.tx, keySweep, &w); err != nil {
+		return err
+	}
+	if v.has(bucketPositions, keySweep) && w.Began.IsZero() {
+		return fmt.Errorf("a full walk is noted that never began: %w", errRecord)
+	}
+	var r caller.Round
+	return readJSON(v.tx, keyRound, &r)
 }

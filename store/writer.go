@@ -11,40 +11,47 @@ import (
 // job is one piece of writing and the one who waits for it.
 type job struct {
 	do     func(*transaction) error
+	cost   int // in records, 0 where that is not known
 	change caller.Change
 	err    error
 	done   chan struct{}
 }
 
-// groupLimit bounds how many urgent jobs share a transaction, so that a flood
-// of them stays within the 50 ms that a transaction may take while serving:
-// a job is one person with a few tickets, some 100 µs.
+// groupLimit bounds how many urgent jobs share a transaction, and what they cost
+// together is bounded by the pace: a flood of them, most being one person with
+// a few tickets, stays within the 50 ms that a transaction may take while
+// serving. One batch alone is no more than the pace allows: Apply has cut it.
 const groupLimit = 64
 
 // Apply writes a batch with its position, and returns once it is on disk and
 // everyone who keeps copies has been told.
 //
-// An urgent batch, and any batch of the first fill, is one transaction. While
-// serving, a batch that would hold the writer for longer than it may is cut
-// into several, see [pace], and the position goes with the last of them: after
-// a kill in between, the cursor is behind the data, and what it covers is read
-// again.
+// A batch of the first fill is one transaction, and so is an urgent one, which
+// is small as a rule. A batch that would hold the writer for longer than it may
+// is cut into several, see [pace], and the positions go with the last of them:
+// after a kill in between, the cursor is behind the data, and what it covers is
+// read again. An urgent one that is cut, a switchboard's hundred people with all
+// their tickets, lets other urgent work in between.
 //
-// A ctx that ends while the batch still waits takes it back; one that ends
-// later only stops the waiting: what was begun is written all the same, and
-// OnCommit is told.
+// A ctx that ends while the batch still waits takes it back, or what is left
+// of it; one that ends later only stops the waiting: what was begun is written
+// all the same, and OnCommit is told.
 func (s *Store) Apply(ctx context.Context, b caller.Batch) (caller.Change, error) {
+	queue := s.bulk
 	if b.Urgent {
-		return s.submit(ctx, s.urgent, func(t *transaction) error { return t.apply(&b) })
+		queue = s.urgent
 	}
-	whole := !s.Streams().Filled()
+	whole := !b.Urgent && !s.Streams().Filled()
 	var all caller.Change
 	for {
 		cut, rest := b, false
 		if !whole {
 			cut, rest = s.pace.cut(&b)
 		}
-		change, err := s.submit(ctx, s.bulk, func(t *transaction) error { return t.apply(&cut) })
+		change, err := s.enqueue(ctx, queue, &job{
+			do:   func(t *transaction) error { return t.apply(&cut) },
+			cost: cost(&cut), done: make(chan struct{}),
+		})
 		if err != nil {
 			return all, err
 		}
@@ -56,7 +63,10 @@ func (s *Store) Apply(ctx context.Context, b caller.Batch) (caller.Change, error
 }
 
 func (s *Store) submit(ctx context.Context, queue chan *job, do func(*transaction) error) (caller.Change, error) {
-	j := &job{do: do, done: make(chan struct{})}
+	return s.enqueue(ctx, queue, &job{do: do, done: make(chan struct{})})
+}
+
+func (s *Store) enqueue(ctx context.Context, queue chan *job, j *job) (caller.Change, error) {
 	select {
 	case <-s.closing:
 		return caller.Change{}, ErrClosed
@@ -84,41 +94,55 @@ func (s *Store) submit(ctx context.Context, queue chan *job, do func(*transactio
 	}
 }
 
-// write is the writer: what is urgent first, a large batch in between.
+// write is the writer: what is urgent first, a large batch in between. What
+// waits as it ends is answered by submit.
 func (s *Store) write() {
 	defer close(s.stopped)
+	var first *job // taken, but too much for the group before
 	for {
 		select {
-		case j := <-s.urgent:
-			s.commit(s.gather(j))
-			continue
 		case <-s.closing:
 			return
 		default:
 		}
-		select {
-		case j := <-s.urgent:
-			s.commit(s.gather(j))
-		case j := <-s.bulk:
-			s.commit([]*job{j})
-		case <-s.closing:
-			return
+		if first == nil {
+			select {
+			case first = <-s.urgent:
+			default:
+			}
 		}
+		if first == nil {
+			select {
+			case first = <-s.urgent:
+			case j := <-s.bulk:
+				s.commit([]*job{j})
+				continue
+			case <-s.closing:
+				return
+			}
+		}
+		var jobs []*job
+		jobs, first = s.gather(first)
+		s.commit(jobs)
 	}
 }
 
-// gather takes what urgent work waits beside j.
-func (s *Store) gather(j *job) []*job {
-	jobs := []*job{j}
-	for len(jobs) < groupLimit {
+// gather takes what urgent work waits beside j, as much as one transaction may
+// hold; next is a job that was one too many.
+func (s *Store) gather(j *job) (jobs []*job, next *job) {
+	jobs, room := []*job{j}, s.pace.records()-j.cost
+	for len(jobs) < groupLimit && room > 0 {
 		select {
 		case j := <-s.urgent:
+			if room -= j.cost; room < 0 {
+				return jobs, j
+			}
 			jobs = append(jobs, j)
 		default:
-			return jobs
+			return jobs, nil
 		}
 	}
-	return jobs
+	return jobs, nil
 }
 
 // commit runs jobs in one transaction. Where one of them fails, the others run

@@ -38,6 +38,9 @@ type account struct {
 
 	identities map[int64][]string
 	gone       map[int64]bool
+	// vanished users are in no export either.
+	vanished map[int64]bool
+	search   search
 	// refuse may fail a reading of identities.
 	refuse func(ids []int64) error
 
@@ -150,6 +153,9 @@ func (a *account) page(r Request, sent time.Time) *Page {
 	from = max(0, from-a.overlap)
 	if r.Stream == caller.Users {
 		for _, u := range a.users[from:to] {
+			if a.vanished[u.User.ID] {
+				continue
+			}
 			u.Version.Sent, u.AsOf = sent.UnixNano(), sent.Add(-time.Minute)
 			p.Users = append(p.Users, u)
 		}
@@ -181,7 +187,7 @@ func (a *account) Identities(ctx context.Context, ids []int64) ([]caller.UserUpd
 		gone  []caller.Gone
 	)
 	for _, id := range ids {
-		if a.gone[id] {
+		if a.gone[id] || a.vanished[id] {
 			gone = append(gone, caller.Gone{Stream: caller.Users, ID: id, Sent: sent.UnixNano()})
 			continue
 		}
@@ -209,6 +215,7 @@ func (a *account) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests, a.readings = nil, nil
+	a.search.asked, a.search.shown = nil, nil
 }
 
 // recorder is a real store that remembers what it was told.
@@ -289,7 +296,8 @@ func start(t *testing.T, a *account, s *recorder, change ...func(*Options)) *mir
 	n := 0
 	o := Options{
 		Source: a, Store: s, Logger: slog.New(slog.DiscardHandler),
-		NewID: func() string { n++; return fmt.Sprintf("job%d", n) },
+		NewID:       func() string { n++; return fmt.Sprintf("job%d", n) },
+		SampleEvery: -1, RoundTakes: -1, // they ask too, and tests count
 	}
 	for _, f := range change {
 		f(&o)

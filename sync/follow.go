@@ -24,23 +24,12 @@ var errMoved = errors.New("a full walk has moved the position")
 
 // follow reads a stream from its saved position to its end, and moves the
 // position with every batch.
-//
-// A saved cursor that Zendesk refuses is given up once: the stream is then
-// taken up by time, an hour before its watermark, or from the beginning where
-// it has none.
 func (s *Syncer) follow(ctx context.Context, l *leg) error {
+	if err := s.seed(ctx, l); err != nil {
+		return err
+	}
 	for {
-		held := s.position(l.stream)
-		r := Request{Stream: l.stream, Cursor: held.Cursor, Backfill: !held.Complete}
-		f := s.follower(l, held)
-		err := f.read(ctx, r)
-		if f.pages == 0 && held.Cursor != "" && refused(err) {
-			r.Cursor, r.StartTime = "", s.restart(held)
-			s.log.Warn("saved cursor refused, stream taken up by time", slog.String("stream", string(l.stream)),
-				slog.Time("from", r.StartTime), slog.Any("error", err))
-			f = s.follower(l, held)
-			err = f.read(ctx, r)
-		}
+		err := s.followOnce(ctx, l)
 		if !errors.Is(err, errMoved) {
 			return err
 		}
@@ -49,23 +38,55 @@ func (s *Syncer) follow(ctx context.Context, l *leg) error {
 	}
 }
 
+// followOnce takes the stream up where it can be.
+func (s *Syncer) followOnce(ctx context.Context, l *leg) error {
+	held := s.position(l.stream)
+	requests := s.entrances(held)
+	for {
+		f := s.follower(l, held)
+		err := f.read(ctx, requests[0])
+		if f.pages > 0 || len(requests) == 1 || !refused(err) {
+			return err
+		}
+		requests = requests[1:]
+		s.log.Warn("saved position refused, stream taken up by time", slog.String("stream", string(l.stream)),
+			slog.Time("from", requests[0].StartTime), slog.Any("error", err))
+	}
+}
+
+// entrances are the places where a stream can be taken up, the best first: the
+// next one is tried where Zendesk refuses the one before. They are the saved
+// cursor; the time of restart; and, so that a fill ends some time whatever is
+// refused, the beginning.
+func (s *Syncer) entrances(held caller.Position) []Request {
+	all := make([]Request, 0, 3)
+	r := Request{Stream: held.Stream, Cursor: held.Cursor, Backfill: !held.Complete}
+	if r.Cursor != "" {
+		all = append(all, r)
+	}
+	r.Cursor, r.StartTime = "", s.restart(held)
+	all = append(all, r)
+	if !held.Complete && !r.StartTime.IsZero() {
+		r.StartTime = time.Time{}
+		all = append(all, r)
+	}
+	return all
+}
+
 func refused(err error) bool {
 	var up *caller.UpstreamError
 	return errors.As(err, &up) && up.Fault == caller.FaultRejected
 }
 
-// restart is the time from which a stream is read that lost its cursor; zero
-// is the beginning. A watermark from a clock ahead of ours is not believed,
-// for Zendesk refuses a time too near to its own.
+// restart is the time from which a stream is read that has no cursor, or lost
+// it: an hour before its watermark, and where it never came to its end, where
+// it is to begin; zero is the beginning. A watermark ahead of our clock is not
+// believed, for Zendesk refuses a time too near to its own.
 func (s *Syncer) restart(held caller.Position) time.Time {
 	if held.Watermark.IsZero() {
-		return time.Time{}
+		return held.Start
 	}
-	from := held.Watermark
-	if now := s.clock(); now.Before(from) {
-		from = now
-	}
-	return from.Add(-refusedOverlap)
+	return earlier(held.Watermark, s.clock()).Add(-refusedOverlap)
 }
 
 // follower turns the pages of one stream into batches, each with the position
@@ -88,18 +109,18 @@ func (s *Syncer) follower(l *leg, held caller.Position) *follower {
 }
 
 func (f *follower) read(ctx context.Context, r Request) error {
-	f.s.begin(f.leg)
+	f.s.begin(f.leg.track)
 	err := f.s.walk(ctx, r, func(p *Page) error {
 		f.pages++
 		f.take(p)
-		f.s.saw(f.leg, p)
+		f.s.saw(f.leg.run, f.leg.track, p)
 		if !f.full() {
 			return nil
 		}
 		return f.write(ctx)
 	})
 	if err == nil {
-		f.s.end(f.leg)
+		f.s.end(f.leg.track)
 		return nil
 	}
 	if f.batch.Position != nil && ctx.Err() == nil {
@@ -142,66 +163,83 @@ func (f *follower) write(ctx context.Context) error {
 		f.batch = caller.Batch{}
 		return errMoved
 	}
+	before := held
 	held.Cursor = f.cursor
 	if f.end != nil {
 		held.Complete = true
-		held.Watermark = later(held.Watermark, watermark(f.end))
+		held.Watermark = f.s.later(held.Watermark, f.s.watermark(f.end))
 	}
 	b := f.batch
 	b.Position = &held
 	f.batch = caller.Batch{} // not tried twice: after a fault the store's position speaks
-	if err := f.s.apply(ctx, f.leg, b); err != nil {
+	if err := f.s.commit(ctx, f.leg.track, b, caller.Batch{Position: &before}); err != nil {
 		return err
 	}
 	f.saved, f.since = f.cursor, f.s.clock()
 	return nil
 }
 
-// apply has a batch of an export written and counts what became of it.
-func (s *Syncer) apply(ctx context.Context, l *leg, b caller.Batch) error {
+// later is the later of two watermarks. A held one that is ahead of our clock,
+// which has then been put back, is not believed.
+func (s *Syncer) later(held, watermark time.Time) time.Time {
+	if held.After(s.clock()) {
+		return watermark
+	}
+	return later(held, watermark)
+}
+
+// apply has a batch written and counts what became of it.
+func (s *Syncer) apply(ctx context.Context, t *track, b caller.Batch) (caller.Change, error) {
 	change, err := s.store.Apply(ctx, b)
 	if err != nil {
-		return err
+		return change, err
 	}
 	s.mu.Lock()
-	l.track.count(change)
+	t.count(change)
 	s.mu.Unlock()
 	if change.Accepted > 0 && len(b.Users) > 0 {
 		poke(s.debts)
 	}
-	return nil
+	return change, nil
 }
 
-// walkAll reads a whole stream from the beginning beside the living mirror.
-// Positions are left alone until the end. There the stream is as well known as
-// by an increment that ended at the same moment, so the position moves to the
-// walk's end, unless an increment has brought it further meanwhile.
+// walkAll reads a whole stream from the beginning beside the living mirror. It
+// takes nothing out; positions are left alone until the end.
 func (s *Syncer) walkAll(ctx context.Context, l *leg) error {
-	s.begin(l)
+	s.begin(l.track)
 	cursor := ""
 	err := s.walk(ctx, Request{Stream: l.stream, Backfill: true}, func(p *Page) error {
-		s.saw(l, p)
+		s.saw(l.run, l.track, p)
 		if p.Next != "" {
 			cursor = p.Next
 		}
 		// A change of an identity need not move its user, so that only a reading
 		// of everybody's finds them all.
 		b := caller.Batch{Users: p.Users, Tickets: p.Tickets, Reread: s.identities}
-		if !p.End {
-			return s.apply(ctx, l, b)
+		if p.End {
+			return s.arrive(ctx, l, p, cursor, b, caller.Batch{})
 		}
-		place := s.place(l.stream)
-		place.Lock()
-		defer place.Unlock()
-		held := s.position(l.stream)
-		if end := watermark(p); end.After(held.Watermark) && cursor != "" {
-			held.Cursor, held.Complete, held.Watermark = cursor, true, end
-			b.Position = &held
-		}
-		return s.apply(ctx, l, b)
+		return s.commit(ctx, l.track, b, caller.Batch{})
 	})
 	if err == nil {
-		s.end(l)
+		s.end(l.track)
 	}
 	return err
+}
+
+// arrive writes the last batch of a walk of a whole stream. There the stream is
+// as well known as by an increment that ended at the same moment, so the
+// position moves to the walk's end, unless an increment has brought it further
+// meanwhile.
+func (s *Syncer) arrive(ctx context.Context, l *leg, end *Page, cursor string, b, before caller.Batch) error {
+	place := s.place(l.stream)
+	place.Lock()
+	defer place.Unlock()
+	held := s.position(l.stream)
+	if at := s.watermark(end); at.After(held.Watermark) && cursor != "" {
+		was := held
+		held.Cursor, held.Complete, held.Watermark = cursor, true, at
+		b.Position, before.Position = &held, &was
+	}
+	return s.commit(ctx, l.track, b, before)
 }

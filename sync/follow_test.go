@@ -327,6 +327,14 @@ func TestWatermark(t *testing.T) {
 		wants("by the sending, where the date cannot be read", sent.Add(-time.Minute))
 		a.noDate, a.skew = false, -time.Hour
 		wants("never backwards", sent.Add(-time.Minute))
+		// One false date, two days ahead, must not have answers pass for fresh
+		// until then.
+		<-time.After(time.Hour)
+		a.skew = 48 * time.Hour
+		wants("never ahead of our clock", time.Now().Add(10*time.Second-time.Minute))
+		<-time.After(time.Hour)
+		a.skew = 0
+		wants("and on from there", time.Now().Add(10*time.Second-time.Minute))
 	})
 }
 
@@ -428,14 +436,21 @@ func TestRefusedCursor(t *testing.T) {
 	t.Run("a watermark ahead of our clock is not believed", func(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			a := newAccount(60, 0)
-			a.skew = 48 * time.Hour
 			m := start(t, a, nil)
 			m.wantState(m.run(""), "done")
+			ahead := m.position(caller.Users)
+			ahead.Watermark = time.Now().Add(48 * time.Hour)
+			if _, err := m.store.Store.Apply(t.Context(), caller.Batch{Position: &ahead}); err != nil {
+				t.Fatal(err)
+			}
 			a.setScript(refuseCursors)
 			a.forget()
 			m.wantState(m.run(""), "done")
 			if got, want := a.asked(caller.Users)[1].StartTime, time.Now().Add(-time.Hour); !got.Equal(want) {
 				t.Errorf("taken up from %v, want %v", got, want)
+			}
+			if got, want := m.position(caller.Users).Watermark, time.Now().Add(-time.Minute); got.Sub(want).Abs() > time.Second {
+				t.Errorf("afterwards the watermark is %v, want %v", got, want)
 			}
 		})
 	})

@@ -20,10 +20,12 @@ import (
 const (
 	modeIncremental = "incremental"
 	modeFull        = "full"
+	modeVerify      = "verify"
 
 	triggerStart    = "start"
 	triggerSchedule = "schedule"
 	triggerRequest  = "request"
+	triggerResume   = "resume" // a full run that the last daemon did not end
 
 	stateQueued    = "queued"
 	stateRunning   = "running"
@@ -35,19 +37,27 @@ const (
 	keptJobs = 20
 )
 
-// lane holds the run at work and the one that waits for its turn.
-type lane struct{ current, next *run }
+// lane holds the run at work and those that wait for their turn, one a mode.
+type lane struct {
+	current *run
+	next    []*run
+}
 
-// run is one run. job, and the tracks of its legs, are guarded by Syncer.mu.
+// run is one run. job, force, warned and the tracks are guarded by Syncer.mu.
 type run struct {
 	job  status.Job // without its progress
 	legs [2]*leg
+	// further are tracks of what a run reads beside its streams.
+	further []*track
 	// keepsUp is true in the lane of increments.
 	keepsUp bool
+	force   bool // as status.Request.Force
+	warned  bool // of records that could not be read
 }
 
 // leg is a run's part in one stream.
 type leg struct {
+	run    *run
 	stream caller.Stream
 	track  *track
 	other  *leg
@@ -59,14 +69,16 @@ func (s *Syncer) newRun(r status.Request, keepsUp bool) *run {
 	users := &leg{stream: caller.Users, nudge: make(chan struct{}, 1), first: make(chan struct{})}
 	tickets := &leg{stream: caller.Tickets, nudge: make(chan struct{}, 1), first: make(chan struct{})}
 	users.other, tickets.other = tickets, users
-	for _, l := range []*leg{users, tickets} {
-		l.track = &track{stream: string(l.stream)}
-	}
-	return &run{
+	n := &run{
 		job:     status.Job{ID: s.uniqueID(), Mode: r.Mode, Trigger: r.Trigger, State: stateQueued},
 		legs:    [2]*leg{users, tickets},
 		keepsUp: keepsUp,
+		force:   r.Force,
 	}
+	for _, l := range n.legs {
+		l.run, l.track = n, &track{stream: string(l.stream)}
+	}
+	return n
 }
 
 // uniqueID makes an id that no run known has. A source of randomness that
@@ -84,27 +96,28 @@ func (s *Syncer) uniqueID() string {
 
 func (s *Syncer) known(id string) bool {
 	return slices.ContainsFunc(s.open(), func(r *run) bool { return r.job.ID == id }) ||
+		s.errands.find(func(e *errand) bool { return e.job.ID == id }) != nil ||
 		slices.ContainsFunc(s.last, func(j status.Job) bool { return j.ID == id })
 }
 
-// open are the runs that have not ended, a full walk before an increment and
-// what runs before what waits.
+// open are the runs that have not ended, a walk before an increment and what
+// runs before what waits.
 func (s *Syncer) open() []*run {
-	all := []*run{s.walks.current, s.increments.current, s.walks.next, s.increments.next}
+	all := slices.Concat([]*run{s.walks.current, s.increments.current}, s.walks.next, s.increments.next)
 	return slices.DeleteFunc(all, func(r *run) bool { return r == nil })
 }
 
 // Start asks for a run and returns the id of the job that does it: a new one,
 // or the one that runs or waits already, as the package comment tells. Before
 // Run it waits for that; after the end it is refused with [ErrStopped]. A mode
-// that is neither incremental nor full is a [status.ModeError].
+// that nobody knows is a [status.ModeError], one that cannot be had now a
+// [status.StateError].
 func (s *Syncer) Start(r status.Request) (jobID string, err error) {
-	switch r.Mode {
-	case "":
+	if r.Mode == "" {
 		r.Mode = modeIncremental
-	case modeIncremental, modeFull:
-	default:
-		return "", &status.ModeError{Mode: r.Mode, Allowed: []string{modeIncremental, modeFull}}
+	}
+	if modes := []string{modeIncremental, modeFull, modeVerify, modeUser}; !slices.Contains(modes, r.Mode) {
+		return "", &status.ModeError{Mode: r.Mode, Allowed: modes}
 	}
 	if r.Trigger == "" {
 		r.Trigger = triggerRequest
@@ -114,36 +127,61 @@ func (s *Syncer) Start(r status.Request) (jobID string, err error) {
 	if s.phase == stopped {
 		return "", ErrStopped
 	}
+	if r.Mode == modeUser {
+		return s.startErrand(r)
+	}
+	filled := s.store.Streams().Filled()
+	if r.Mode == modeVerify && !filled {
+		return "", &status.StateError{Mode: modeVerify, Why: "the mirror has not been filled yet: there is nothing to compare"}
+	}
 	l := &s.increments
-	if r.Mode == modeFull && s.store.Streams().Filled() {
+	if r.Mode != modeIncremental && filled {
 		l = &s.walks
 	}
-	switch {
-	case l.current != nil:
-		for _, leg := range l.current.legs {
+	n := l.joined(r.Mode, l == &s.increments)
+	if n == nil {
+		n = s.newRun(r, l == &s.increments)
+		l.next = append(l.next, n)
+		poke(s.wake)
+		return n.job.ID, nil
+	}
+	n.force = n.force || r.Force
+	if n == l.current {
+		for _, leg := range n.legs {
 			poke(leg.nudge)
 		}
-		return l.current.job.ID, nil
-	case l.next == nil:
-		l.next = s.newRun(r, l == &s.increments)
-		poke(s.wake)
-	case r.Mode == modeFull:
-		l.next.job.Mode = modeFull // it has not begun
+	} else if r.Mode == modeFull {
+		n.job.Mode = modeFull // it has not begun
 	}
-	return l.next.job.ID, nil
+	return n.job.ID, nil
 }
 
-// dispatch takes the runs that may begin now: a full walk as soon as no
-// increment runs, and so never behind the next one.
+// joined is the run that a request of a mode joins, nil for none. In the lane
+// of increments that is whatever there is: a full walk there is the fill.
+func (l *lane) joined(mode string, whatever bool) *run {
+	all := l.next
+	if l.current != nil {
+		all = slices.Concat([]*run{l.current}, all)
+	}
+	i := slices.IndexFunc(all, func(r *run) bool { return whatever || r.job.Mode == mode })
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
+// dispatch takes the runs that may begin now: a walk as soon as no increment
+// runs, and so never behind the next one.
 func (s *Syncer) dispatch() []*run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var begun []*run
 	for _, l := range []*lane{&s.walks, &s.increments} {
-		if l.next == nil || l.current != nil || s.increments.current != nil {
+		if len(l.next) == 0 || l.current != nil || s.increments.current != nil {
 			continue
 		}
-		l.current, l.next = l.next, nil
+		l.current = l.next[0]
+		l.next = slices.Delete(l.next, 0, 1)
 		l.current.job.State, l.current.job.Started = stateRunning, s.clock()
 		begun = append(begun, l.current)
 	}
@@ -160,7 +198,7 @@ func (s *Syncer) execute(ctx context.Context, r *run) {
 	s.log.Log(ctx, level, "sync run started",
 		slog.String("job", job.ID), slog.String("mode", job.Mode), slog.String("trigger", job.Trigger))
 
-	err := s.walkBoth(ctx, r)
+	err := s.perform(ctx, r)
 	reached := err == nil
 	pruned := 0
 	if reached && r.keepsUp {
@@ -176,20 +214,29 @@ func (s *Syncer) execute(ctx context.Context, r *run) {
 	poke(s.wake)
 }
 
-// walkBoth walks both streams at once. A fault in one does not stop the other:
-// they are paid from different budgets, and what the other reads is kept.
-func (s *Syncer) walkBoth(ctx context.Context, r *run) error {
+// perform does what a run is for.
+func (s *Syncer) perform(ctx context.Context, r *run) error {
+	switch {
+	case r.keepsUp:
+		return s.bothLegs(r, func(l *leg) error { return s.keepUp(ctx, l, r.job.Mode == modeFull) })
+	case r.job.Mode == modeVerify:
+		return s.verify(ctx, r)
+	default:
+		return s.sweep(ctx, r)
+	}
+}
+
+// bothLegs works on both streams at once. A fault in one does not stop the
+// other: they are paid from different budgets, and what the other reads is
+// kept.
+func (s *Syncer) bothLegs(r *run, work func(*leg) error) error {
 	var (
 		wg   stdsync.WaitGroup
 		errs [2]error
 	)
 	for i, l := range r.legs {
 		wg.Go(func() {
-			if r.keepsUp {
-				errs[i] = s.keepUp(ctx, l, r.job.Mode == modeFull)
-				return
-			}
-			errs[i] = s.guard(string(l.stream), func() error { return s.walkAll(ctx, l) })
+			errs[i] = s.guard(string(l.stream), func() error { return work(l) })
 		})
 	}
 	wg.Wait()
@@ -257,12 +304,13 @@ func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pr
 		r.job.State, r.job.Error = stateFailed, oneLine(err)
 		s.lastError = r.job.Error
 	}
-	if reached {
+	if reached && r.job.Mode != modeVerify {
 		s.success = now
 	}
 	l := &s.walks
 	if r.keepsUp {
 		l = &s.increments
+		s.lagging = r.job.State == stateFailed
 	}
 	l.current = nil
 	job := r.status(now)
@@ -273,10 +321,17 @@ func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pr
 		slog.String("job", job.ID), slog.String("mode", job.Mode), slog.String("state", job.State),
 		slog.Duration("took", job.Ended.Sub(job.Started)),
 	}
-	for _, l := range r.legs {
-		attrs = append(attrs, l.track.attr())
+	for _, t := range r.tracks() {
+		attrs = append(attrs, t.attr())
 	}
-	attrs = append(attrs, slog.Int("forgotten", pruned))
+	switch {
+	case r.keepsUp:
+		attrs = append(attrs, slog.Int("forgotten", pruned))
+	case job.Mode == modeVerify:
+		attrs = append(attrs, slog.Int64("differences", job.DifferenceCount), slog.Int64("objects", job.DifferingObjects))
+	default:
+		attrs = append(attrs, slog.Int64("removed_users", job.RemovedUsers), slog.Int64("removed_tickets", job.RemovedTickets))
+	}
 	if job.State == stateFailed {
 		level, attrs = slog.LevelWarn, append(attrs, slog.String("error", job.Error))
 	}
@@ -305,10 +360,11 @@ func (s *Syncer) stop() {
 	defer s.mu.Unlock()
 	s.phase = stopped
 	for _, l := range []*lane{&s.walks, &s.increments} {
-		if r := l.next; r != nil {
+		for _, r := range l.next {
 			r.job.State, r.job.Error, r.job.Ended = stateCancelled, "stopped with the daemon", s.clock()
 			s.keep(r.status(time.Time{}))
-			l.next = nil
 		}
+		l.next = nil
 	}
+	s.stopErrands()
 }

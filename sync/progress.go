@@ -23,6 +23,11 @@ type track struct {
 	done           bool
 	// oldest and newest bound the records read, by time.
 	oldest, newest time.Time
+	// expected is how many records there will be; 0 where only their times say
+	// how much is left, negative where nothing does.
+	expected int64
+	// behind is true while more is to come at once.
+	behind bool
 
 	accepted, refreshed, refused int
 }
@@ -59,6 +64,11 @@ func (t *track) progress(now time.Time) status.Progress {
 	switch {
 	case t.done:
 		p.Remaining = 0
+	case t.expected != 0:
+		if t.expected > 0 && p.RecordsPerSecond > 0 {
+			left := float64(max(0, t.expected-t.records)) / p.RecordsPerSecond
+			p.Remaining = time.Duration(left * float64(time.Second)).Round(time.Second)
+		}
 	case t.pages > 1 && read > 0 && took > 0:
 		left := max(0, now.Add(-exportLag).Sub(t.newest))
 		p.Remaining = time.Duration(left.Seconds() / read.Seconds() * float64(took)).Round(time.Second)
@@ -66,35 +76,83 @@ func (t *track) progress(now time.Time) status.Progress {
 	return p
 }
 
-// begin notes that a leg's stream is being walked, maybe again.
-func (s *Syncer) begin(l *leg) {
+// begin notes that something is being read, maybe again.
+func (s *Syncer) begin(t *track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.track.started.IsZero() {
-		l.track.started = s.clock()
+	if t.started.IsZero() {
+		t.started = s.clock()
 	}
-	l.track.ended = time.Time{}
+	t.ended = time.Time{}
 }
 
-// end notes that a leg's stream was walked to its end.
-func (s *Syncer) end(l *leg) {
+// end notes that it was read to its end.
+func (s *Syncer) end(t *track) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.track.ended, l.track.done = s.clock(), true
+	t.ended, t.done, t.behind = s.clock(), true, false
 }
 
-// saw notes a page.
-func (s *Syncer) saw(l *leg, p *Page) {
+// expect says how much there is to be read: see track.expected.
+func (s *Syncer) expect(t *track, records int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.expected = records
+}
+
+// expectMore says that there is more to be read than was known.
+func (s *Syncer) expectMore(t *track, records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.expected += int64(records)
+}
+
+// further is a run's track of something that it reads beside its streams.
+func (s *Syncer) further(r *run, name string) *track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range r.further {
+		if t.stream == name {
+			return t
+		}
+	}
+	t := &track{stream: name, started: s.clock(), expected: -1}
+	r.further = append(r.further, t)
+	return t
+}
+
+// read notes that objects were read by their ids.
+func (s *Syncer) read(t *track, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.pages++
+	t.records += int64(n)
+}
+
+// saw notes a page of a run.
+func (s *Syncer) saw(r *run, t *track, p *Page) {
+	if s.sawIt(r, t, p) {
+		s.log.Warn("records that cannot be read: the mirror does without them",
+			slog.String("job", r.job.ID), slog.String("stream", t.stream), slog.Int("on_this_page", p.Skipped))
+	}
+}
+
+// sawIt counts a page, and tells whether its unreadable records are the run's
+// first.
+func (s *Syncer) sawIt(r *run, t *track, p *Page) (first bool) {
 	newest := newestOf(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := l.track
 	t.pages++
 	t.records += int64(records(p))
+	t.behind = !p.End
 	if t.oldest.IsZero() {
 		t.oldest = newest
 	}
 	t.newest = later(t.newest, newest)
+	s.skipped += uint64(p.Skipped)
+	first = p.Skipped > 0 && !r.warned
+	r.warned = r.warned || first
 	for _, example := range p.Unreadable {
 		if slices.Contains(s.unreadable, example) {
 			continue
@@ -104,13 +162,39 @@ func (s *Syncer) saw(l *leg, p *Page) {
 		}
 		s.unreadable = append(s.unreadable, example)
 	}
+	return first
+}
+
+// CatchingUp tells whether more of Zendesk's changes are known to be there than
+// have been read: while a stream has never been read to its end, while an
+// increment has more pages before it, and after one that failed. What can wait
+// should wait then.
+func (s *Syncer) CatchingUp() bool {
+	if !s.store.Streams().Filled() {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.increments.current; r != nil {
+		for _, l := range r.legs {
+			if l.track.behind {
+				return true
+			}
+		}
+	}
+	return s.lagging
+}
+
+// tracks are all that a run reads: its streams first.
+func (r *run) tracks() []*track {
+	return append([]*track{r.legs[0].track, r.legs[1].track}, r.further...)
 }
 
 // status is the run as it is told, now.
 func (r *run) status(now time.Time) status.Job {
 	job := r.job
-	for _, l := range r.legs {
-		job.Progress = append(job.Progress, l.track.progress(now))
+	for _, t := range r.tracks() {
+		job.Progress = append(job.Progress, t.progress(now))
 	}
 	return job
 }
@@ -122,9 +206,10 @@ func (s *Syncer) snapshot(r *run) status.Job {
 	return r.status(s.clock())
 }
 
-// Status is a copy of the state of the upkeep. While an increment and a full
-// walk run beside each other, the full walk is the one told as running.
-// LastSuccess and LastError know this process alone.
+// Status is a copy of the state of the upkeep. While an increment and a walk
+// run beside each other, the walk is the one told as running. LastError knows
+// this process alone; before its first good run, LastSuccess is the moment up to
+// which the older of the streams was read by whoever did it last.
 func (s *Syncer) Status() status.Sync {
 	next := s.nextRun()
 	due := s.store.Size().IdentitiesDue
@@ -133,7 +218,11 @@ func (s *Syncer) Status() status.Sync {
 	now := s.clock()
 	st := status.Sync{
 		NextRun: next, LastSuccess: s.success, LastError: s.lastError,
-		Unreadable: slices.Clone(s.unreadable),
+		Unreadable: slices.Clone(s.unreadable), SkippedRecords: s.skipped,
+		Sample: s.sampleStatus(now), Notices: s.notices.status(), Round: s.round,
+	}
+	if streams := s.store.Streams(); st.LastSuccess.IsZero() && streams.Filled() {
+		st.LastSuccess = earlier(streams.Users.Watermark, streams.Tickets.Watermark).Add(exportLag)
 	}
 	if s.phase == stopped {
 		st.NextRun = time.Time{}
@@ -171,6 +260,9 @@ func (s *Syncer) Job(id string) (job status.Job, ok bool) {
 		if r.job.ID == id {
 			return r.status(s.clock()), true
 		}
+	}
+	if e := s.errands.find(func(e *errand) bool { return e.job.ID == id }); e != nil {
+		return e.status(s.clock()), true
 	}
 	for _, job := range s.last {
 		if job.ID == id {

@@ -2,6 +2,8 @@ package sync
 
 import (
 	"fmt"
+	"path/filepath"
+	"strings"
 	stdsync "sync"
 	"testing"
 	"testing/synctest"
@@ -86,6 +88,91 @@ func TestProgress(t *testing.T) {
 		examples := m.Status().Unreadable
 		if len(examples) != 10 || examples[9] != "22*-*19" {
 			t.Errorf("examples of unreadable phones: %q", examples)
+		}
+	})
+}
+
+func TestCatchingUp(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := searchable(10, 10)
+		m := start(t, a, nil)
+		wants := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			if got := m.CatchingUp(); got != want {
+				t.Errorf("%s: catching up is %v", when, got)
+			}
+		}
+		wants("before the fill", true)
+		m.wantState(m.run(""), "done")
+		wants("after it", false)
+
+		a.pace[caller.Users] = time.Minute
+		id := m.ask("")
+		<-time.After(30 * time.Second)
+		wants("in an increment of whose length nothing is known", false)
+		m.wantState(m.await(id), "done")
+		for i := range 120 {
+			a.addUser(int64(100 + i))
+		}
+		id = m.ask("")
+		<-time.After(90 * time.Second)
+		wants("in an increment with more pages before it", true)
+		m.wantState(m.await(id), "done")
+		wants("at its end", false)
+
+		a.setScript(func(Request) (*Page, error) { return nil, down })
+		m.wantState(m.run(""), "failed")
+		wants("after one that failed", true)
+		m.wantState(m.run("full"), "failed")
+		a.setScript(nil)
+		m.wantState(m.run(""), "done")
+		wants("after one that did not", false)
+		a.setScript(func(Request) (*Page, error) { return nil, down })
+		m.wantState(m.run("full"), "failed")
+		wants("after a full run that failed", false)
+	})
+}
+
+func TestSkippedRecordsAreCounted(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var log logLines
+		a := searchable(120, 120)
+		a.setScript(func(r Request) (*Page, error) {
+			p := a.page(r, a.send())
+			p.Skipped = 2
+			return p, nil
+		})
+		m := start(t, a, nil, func(o *Options) { o.Logger = log.logger() })
+		m.wantState(m.run(""), "done")
+		if got := m.Status().SkippedRecords; got != 8 { // three pages of users, one of tickets
+			t.Errorf("%d are told", got)
+		}
+		m.wantState(m.run(""), "done")
+		if n := strings.Count(log.String(), "records that cannot be read"); n != 2 {
+			t.Errorf("%d warnings in two runs", n)
+		}
+	})
+}
+
+func TestLastSuccessAfterARestart(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "a.db")
+		s := openStore(t, path)
+		m := start(t, newAccount(10, 10), s)
+		if at := m.Status().LastSuccess; !at.IsZero() {
+			t.Errorf("before the fill: %v", at)
+		}
+		m.wantState(m.run(""), "done")
+		ended := time.Now()
+		m.stop()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		m = start(t, newAccount(10, 10), openStore(t, path))
+		if at := m.Status().LastSuccess; !at.Equal(ended) {
+			t.Errorf("after a restart: %v, want %v", at, ended)
 		}
 	})
 }

@@ -42,6 +42,7 @@ func (d *daemon) ask(ctx context.Context, method, path string, body, into any) (
 	if err != nil || target.Host == "" {
 		return nil, &exit{code: exitUsage, text: "--server is not a URL such as http://127.0.0.1:8081"}
 	}
+	path, target.RawQuery, _ = strings.Cut(path, "?")
 	target.Path += path
 	var sent io.Reader
 	if body != nil {

@@ -32,9 +32,12 @@ type program struct {
 	Demo    demoCommand    `cmd:"" help:"Run the daemon with a made-up Zendesk account, to try it out."`
 	Lookup  lookupCommand  `cmd:"" help:"Ask a running daemon who has a number."`
 	Resync  resyncCommand  `cmd:"" help:"Have a running daemon read Zendesk again."`
+	Explain explainCommand `cmd:"" help:"Ask a running daemon why it answers a number as it does."`
 	Stats   statsCommand   `cmd:"" help:"Show what a running daemon counts."`
+	Erase   eraseCommand   `cmd:"" help:"Have a running daemon erase a person, or let them back in."`
 	Config  configCommand  `cmd:"" help:"Look at the configuration."`
 	Key     keyCommand     `cmd:"" help:"Make keys for clients."`
+	Webhook webhookCommand `cmd:"" help:"Have Zendesk tell of changes by webhook."`
 	Webex   webexCommand   `cmd:"" help:"Write a flow for Webex Contact Center."`
 	Version versionCommand `cmd:"" help:"Show what this binary was built from."`
 }

@@ -2,15 +2,46 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 )
 
 type resyncCommand struct {
-	Full   bool `help:"Walk everything from the beginning, not only what is new."`
-	Follow bool `help:"Stay until it has ended, and say how far it is."`
+	Full   bool   `xor:"mode" help:"Walk everything from the beginning, and take out what Zendesk does not have any more."`
+	Verify bool   `xor:"mode" help:"Compare the whole mirror with Zendesk, change nothing, and tell each difference by id and field; exits 1 where there are any."`
+	Force  bool   `help:"With --full: take out more than sync.delete_guard allows."`
+	User   int64  `xor:"mode" help:"Read one person again, by their Zendesk id." placeholder:"ID"`
+	ANI    string `name:"ani" xor:"mode" help:"Read everybody again who has a number, in any spelling." placeholder:"ANI"`
+	Follow bool   `help:"Stay until it has ended, and say how far it is; --verify, --user and --ani always do."`
 	daemon
 }
+
+// request is what the daemon is asked for.
+func (k *resyncCommand) request() (map[string]any, error) {
+	r := map[string]any{"mode": "incremental"}
+	switch {
+	case k.Full:
+		r["mode"] = "full"
+	case k.Verify:
+		r["mode"] = "verify"
+	case k.User != 0:
+		r["mode"], r["user_id"] = "user", strconv.FormatInt(k.User, 10)
+	case k.ANI != "":
+		r["mode"], r["ani"] = "user", k.ANI
+	}
+	if k.Force {
+		if !k.Full {
+			return nil, &exit{code: exitUsage, text: "--force goes with --full: it takes out more than sync.delete_guard allows"}
+		}
+		r["force"] = true
+	}
+	return r, nil
+}
+
+// follows tells whether the command stays until the run has ended.
+func (k *resyncCommand) follows() bool { return k.Follow || k.Verify || k.User != 0 || k.ANI != "" }
 
 // syncState is the part of /v1/admin/sync that is read here.
 type syncState struct {
@@ -29,24 +60,34 @@ type syncJob struct {
 		Records int64  `json:"records"`
 		Done    bool   `json:"done"`
 	} `json:"progress"`
+	RemovedUsers    int64 `json:"removed_users"`
+	RemovedTickets  int64 `json:"removed_tickets"`
+	DifferenceCount int64 `json:"difference_count"`
+	Differing       int64 `json:"differing_objects"`
+	Differences     []struct {
+		Stream string `json:"stream"`
+		ID     string `json:"id"`
+		Field  string `json:"field"`
+		Since  string `json:"since"`
+	} `json:"differences"`
 }
 
 // followEvery is how often the daemon is asked for the progress.
 const followEvery = time.Second
 
 func (k *resyncCommand) Run(c *console) error {
-	mode := "incremental"
-	if k.Full {
-		mode = "full"
+	request, err := k.request()
+	if err != nil {
+		return err
 	}
 	var started struct {
 		JobID string `json:"job_id"`
 	}
-	if _, err := k.ask(c.ctx, http.MethodPost, "/v1/admin/resync", map[string]string{"mode": mode}, &started); err != nil {
+	if _, err := k.ask(c.ctx, http.MethodPost, "/v1/admin/resync", request, &started); err != nil {
 		return err
 	}
 	c.printf("job %s\n", started.JobID)
-	if !k.Follow {
+	if !k.follows() {
 		c.printf("--follow stays and shows how far it is\n")
 		return nil
 	}
@@ -66,7 +107,7 @@ func (k *resyncCommand) follow(c *console, id string) error {
 		job.print(c)
 		switch job.State {
 		case "done":
-			return nil
+			return job.told(c)
 		case "failed", "cancelled":
 			return &exit{code: exitFailed, text: "the run ended as " + job.State + ": " + job.Error}
 		}
@@ -104,4 +145,30 @@ func (j *syncJob) print(c *console) {
 		c.printf("  %s: %d records on %d pages%s", p.Stream, p.Records, p.Pages, done)
 	}
 	c.printf("\n")
+}
+
+// told says what a run that has ended well has found. Differences are what a
+// comparison was asked for, and still a failure: a script sees it by the code.
+func (j *syncJob) told(c *console) error {
+	if j.RemovedUsers+j.RemovedTickets > 0 {
+		c.printf("taken out, since Zendesk does not have them any more: %d users, %d tickets\n", j.RemovedUsers, j.RemovedTickets)
+	}
+	if j.Mode != "verify" {
+		return nil
+	}
+	if j.DifferenceCount == 0 {
+		c.printf("no difference: the mirror is what Zendesk is\n")
+		return nil
+	}
+	for _, d := range j.Differences {
+		since := ""
+		if d.Since != "" {
+			since = "  changed at Zendesk " + d.Since
+		}
+		c.printf("%-8s%-16s %s%s\n", d.Stream, d.ID, d.Field, since)
+	}
+	if more := j.DifferenceCount - int64(len(j.Differences)); more > 0 {
+		c.printf("and %d more\n", more)
+	}
+	return &exit{code: exitFailed, text: fmt.Sprintf("%d differences in %d objects; resync --full mends them", j.DifferenceCount, j.Differing)}
 }

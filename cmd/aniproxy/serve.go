@@ -21,6 +21,7 @@ import (
 	"aniproxy/internal/caller"
 	"aniproxy/internal/config"
 	"aniproxy/internal/delivery"
+	"aniproxy/internal/erasure"
 	"aniproxy/internal/upstream"
 	"aniproxy/internal/zendesk"
 	"aniproxy/proxy"
@@ -102,6 +103,7 @@ type parts struct {
 	resolver  *cache.Resolver
 	mirror    *mirror.Syncer
 	courier   *delivery.Courier
+	eraser    *erasure.Eraser
 	listeners *proxy.Listeners
 
 	filled     chan struct{} // closed once the mirror has ever been filled
@@ -123,7 +125,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger, o serveOpt
 		return d, err
 	}
 	for _, step := range []func() error{
-		d.buildZendesk, d.buildStore, d.buildOutbox, d.buildResolver, d.buildMirror, d.buildCourier,
+		d.buildZendesk, d.buildStore, d.buildOutbox, d.buildResolver, d.buildMirror, d.buildCourier, d.buildEraser,
 	} {
 		if err := step(); err != nil {
 			return d, err
@@ -136,15 +138,8 @@ func (d *parts) buildZendesk() (err error) {
 	if d.numbers, err = ani.New(d.cfg.Phone.DefaultRegion, d.cfg.Phone.ExtraRegions...); err != nil {
 		return err
 	}
-	z := &d.cfg.Zendesk
-	c := zendesk.Config{
-		BaseURL: z.Origin(), RatePerMinute: z.RatePerMinute, Logger: d.log, Clock: d.o.clock, UserAgent: "aniproxy/" + buildinfo.Version(),
-	}
-	if z.Credentials() == config.OAuth {
-		c.ClientID, c.ClientSecret = z.ClientID, z.ClientSecret.Reveal()
-	} else {
-		c.Email, c.APIToken = z.Email, z.APIToken.Reveal()
-	}
+	c := clientSettings(d.cfg)
+	c.Logger, c.Clock = d.log, d.o.clock
 	d.zendesk, err = zendesk.New(c)
 	return err
 }
@@ -204,7 +199,7 @@ func (d *parts) buildCourier() error {
 
 func (d *parts) buildResolver() (err error) {
 	d.resolver, err = cache.New(cache.Options{
-		Store: d.store, Live: d.adapter().Live(), Numbers: d.numbers, Logger: d.log, Clock: d.o.clock,
+		Store: d.store, Live: d.adapter().Live(), Behind: d.adapter().Background(), CatchingUp: d.catchingUp, Numbers: d.numbers, Logger: d.log, Clock: d.o.clock,
 		MemoryBytes: int64(d.cfg.Cache.MemoryMB) << 20, Roles: d.cfg.Match.Roles,
 		NegativeTTL: d.cfg.Cache.NegativeTTL, Timeout: d.cfg.Live.Timeout,
 		MaxConcurrent: int64(d.cfg.Live.MaxConcurrent), MaxStale: d.cfg.Live.MaxStale,
@@ -212,24 +207,35 @@ func (d *parts) buildResolver() (err error) {
 	return err
 }
 
+// catchingUp is asked by lookups, which come when everything is built.
+func (d *parts) catchingUp() bool { return d.mirror.CatchingUp() }
+
 func (d *parts) adapter() *upstream.Adapter {
 	return upstream.New(d.zendesk, d.numbers, d.cfg.Match.Roles, d.log)
 }
 
 func (d *parts) buildMirror() (err error) {
 	d.mirror, err = mirror.New(mirror.Options{
-		Source: d.adapter(), Store: d.store, Logger: d.log, Clock: d.o.clock,
+		Source: d.adapter(), Prompt: d.adapter().Prompt(), Store: d.store, Logger: d.log, Clock: d.o.clock,
 		Schedule: d.cfg.Sync.Schedule, FullSchedule: d.cfg.Sync.FullSchedule,
-		OnStart: d.cfg.Sync.OnStart, Identities: d.cfg.Sync.Identities,
+		OnStart: d.cfg.Sync.OnStart, Identities: d.cfg.Sync.Identities, DeleteGuard: d.cfg.Sync.DeleteGuard,
 		FirstFillRecords: d.o.fillRecords,
 	})
 	return err
+}
+
+func (d *parts) buildEraser() error {
+	d.eraser = erasure.New(erasure.Options{
+		Mirror: d.store, Memory: d.resolver, Outbox: d.outbox, Logger: d.log, Clock: d.o.clock,
+	})
+	return nil
 }
 
 func (d *parts) buildProxy(ctx context.Context) error {
 	s := &d.cfg.Server
 	server, err := proxy.New(proxy.Options{ //nolint:contextcheck // requests bring their own
 		Resolver: d.resolver, Directory: d.store, Mirror: d.mirror, Outbox: d.outbox, Numbers: d.numbers,
+		Eraser: d.eraser, Notices: d.mirror, WebhookSecrets: secrets(d.cfg.Webhook.Secrets),
 		Voices: d.policy.voices, Router: d.policy.router, Zendesk: d.zendesk.Stats,
 		Logger: d.log, Registry: prometheus.NewRegistry(), Clock: d.o.clock, RandomID: rand.Text,
 		Clients: clients(d.cfg.Clients), DemoAll: d.o.demo,
@@ -293,6 +299,14 @@ func clients(configured []config.Client) []proxy.Client {
 	return all
 }
 
+func secrets(configured []config.Secret) []string {
+	all := make([]string, len(configured))
+	for i, s := range configured {
+		all[i] = s.Reveal()
+	}
+	return all
+}
+
 // run serves until ctx ends or something fails, and then stops in order: no
 // new requests, those under way drained, then the mirror and the courier
 // stopped. close does the rest.
@@ -300,9 +314,10 @@ func (d *parts) run(ctx context.Context, filled func(addresses)) error {
 	mirroring, stopMirror := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopMirror()
 	var running sync.WaitGroup
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	running.Go(func() { failed <- d.mirror.Run(mirroring) })
 	running.Go(func() { failed <- d.courier.Run(mirroring) })
+	running.Go(func() { failed <- d.eraser.Run(mirroring) })
 	running.Go(func() { failed <- d.listeners.Serve() })
 	at := d.at()
 	d.log.Info("serving", slog.String("public", at.public), slog.String("admin", at.admin), slog.String("version", buildinfo.Version()))

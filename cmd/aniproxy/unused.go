@@ -34,9 +34,7 @@ func unused(cfg *config.Config) []string {
 		set bool
 		key string
 	}{
-		{cfg.Sync.DeleteGuard != config.Defaults().Sync.DeleteGuard, "sync.delete_guard (a full walk removes nobody)"},
 		{distinct(cfg), "distinct_per_minute of clients (rate and live_per_minute hold)"},
-		{len(cfg.Webhook.Secrets) > 0, "webhook.secrets (the exports alone bring news)"},
 	} {
 		if k.set {
 			keys = append(keys, k.key)

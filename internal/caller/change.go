@@ -100,8 +100,11 @@ type Requested struct {
 type Position struct {
 	Stream Stream
 	// Cursor is Zendesk's, opaque; where the next page begins. Empty means
-	// from the beginning.
+	// Start, or the beginning where that is zero.
 	Cursor string
+	// Start is the moment from which a stream is read that has no cursor yet:
+	// what is older is known from elsewhere.
+	Start time.Time
 	// Complete is true once the stream has ever reached its end: only then
 	// does an absence in the mirror prove anything.
 	Complete bool
@@ -125,6 +128,70 @@ type Batch struct {
 	// Urgent marks what somebody waits for, a live answer or a webhook: it
 	// goes in between the batches of an export.
 	Urgent bool
+	// Sweep, where it is not nil, is where the full walk stands after this
+	// batch; one without a beginning says that none is under way.
+	Sweep *Sweep
+	// Round, where it is not nil, is where the rolling re-read stands after
+	// this batch.
+	Round *Round
+}
+
+// Sweep is a full walk under way: on disk, so that a restart goes on with it.
+type Sweep struct {
+	// Began is when it began, by our clock; zero where none is under way. What
+	// no source has confirmed since five minutes before it may be gone.
+	Began time.Time
+	// Cursor is where the walk of all users goes on.
+	Cursor string
+	// Walked is true once that walk has come to its end.
+	Walked bool
+	// Users and Tickets are how many the mirror held at the beginning: what
+	// the guard against mass deletion compares with.
+	Users, Tickets int64
+	// Force passes over the guard.
+	Force bool
+}
+
+// Round is the rolling re-read of everybody's identities.
+type Round struct {
+	Began time.Time // of this round, by our clock
+	After int64     // the last user read; 0 at the beginning of a round
+}
+
+// Object names one user or one ticket.
+type Object struct {
+	Stream Stream
+	ID     int64
+}
+
+// Difference is one field of one object in which the mirror is not what
+// Zendesk is. The values are not told: they are people's.
+type Difference struct {
+	Stream Stream
+	ID     int64
+	// Field is a field's name at Zendesk, or FieldMissing, or FieldExtra.
+	Field string
+	// Since is when Zendesk's object last changed by its own account, so that
+	// the mirror may have been wrong since then; zero where that is not known.
+	Since time.Time
+}
+
+// What is no field's name.
+const (
+	FieldMissing = "missing" // Zendesk has the object and the mirror has not
+	FieldExtra   = "extra"   // the mirror has it and Zendesk has not
+)
+
+// Erasure is what an erasure took out of the mirror.
+type Erasure struct {
+	UserID int64
+	// Users is 1 where the mirror held the person, else 0.
+	Users int
+	// Tickets are the ids of all tickets that the mirror knew as requested by
+	// the person, resolved ones too as far as a stub was left of them.
+	Tickets []int64
+	Numbers []string  // the person's, in E.164
+	At      time.Time // when the tombstone was set: the first time, where it was set before
 }
 
 // Change says which answers may differ after a batch. It is plain data, so
@@ -137,6 +204,10 @@ type Change struct {
 	// Accepted, Refreshed and Refused count the batch's records: newer than
 	// what was held, the same as it, older than it.
 	Accepted, Refreshed, Refused int
+	// Unsure are objects that must be asked for by id: a "not found" stands
+	// against a record that an export has brought, and which of the two is
+	// later cannot be told.
+	Unsure []Object
 }
 
 // Merge adds another change to this one. Numbers and people may then be named
@@ -147,6 +218,7 @@ func (c *Change) Merge(other Change) {
 	c.Accepted += other.Accepted
 	c.Refreshed += other.Refreshed
 	c.Refused += other.Refused
+	c.Unsure = append(c.Unsure, other.Unsure...)
 }
 
 // Streams is how far both streams have come.

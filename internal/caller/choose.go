@@ -23,18 +23,46 @@ func (f *TicketFilter) Empty() bool {
 	return len(f.BrandID)+len(f.GroupID)+len(f.FormID)+len(f.Tags) == 0
 }
 
-// every tells whether a ticket has one of the values of every key given.
-func (f *TicketFilter) every(t *Ticket) bool {
-	return (len(f.BrandID) == 0 || slices.Contains(f.BrandID, t.BrandID)) &&
-		(len(f.GroupID) == 0 || slices.Contains(f.GroupID, t.GroupID)) &&
-		(len(f.FormID) == 0 || slices.Contains(f.FormID, t.FormID)) &&
-		(len(f.Tags) == 0 || shares(f.Tags, t.Tags))
+// The keys of a filter, as the configuration has them.
+const (
+	keyBrand = "brand_id"
+	keyGroup = "group_id"
+	keyForm  = "ticket_form_id"
+	keyTags  = "tags"
+)
+
+// lacks is the first key given of which a ticket has none of the values; ""
+// where it has one of each.
+func (f *TicketFilter) lacks(t *Ticket) (key string) {
+	switch {
+	case len(f.BrandID) > 0 && !slices.Contains(f.BrandID, t.BrandID):
+		return keyBrand
+	case len(f.GroupID) > 0 && !slices.Contains(f.GroupID, t.GroupID):
+		return keyGroup
+	case len(f.FormID) > 0 && !slices.Contains(f.FormID, t.FormID):
+		return keyForm
+	case len(f.Tags) > 0 && !shares(f.Tags, t.Tags):
+		return keyTags
+	default:
+		return ""
+	}
 }
 
-// any tells whether a ticket has one of the values of some key given.
-func (f *TicketFilter) any(t *Ticket) bool {
-	return slices.Contains(f.BrandID, t.BrandID) || slices.Contains(f.GroupID, t.GroupID) ||
-		slices.Contains(f.FormID, t.FormID) || shares(f.Tags, t.Tags)
+// names is the first key of which a ticket has one of the values; "" where it
+// has none of any.
+func (f *TicketFilter) names(t *Ticket) (key string) {
+	switch {
+	case slices.Contains(f.BrandID, t.BrandID):
+		return keyBrand
+	case slices.Contains(f.GroupID, t.GroupID):
+		return keyGroup
+	case slices.Contains(f.FormID, t.FormID):
+		return keyForm
+	case shares(f.Tags, t.Tags):
+		return keyTags
+	default:
+		return ""
+	}
 }
 
 func shares(a, b []string) bool {
@@ -58,7 +86,22 @@ type TicketPolicy struct {
 // Shows tells whether a ticket is one that answers may speak of: unresolved,
 // and not left out.
 func (p *TicketPolicy) Shows(t *Ticket) bool {
-	return t.Unresolved() && p.Include.every(t) && !p.Exclude.any(t)
+	return t.Unresolved() && p.Include.lacks(t) == "" && p.Exclude.names(t) == ""
+}
+
+// Explain says why Shows does not hold of a ticket: "resolved", or the key that
+// left it out, such as "include.brand_id" or "exclude.tags". "" where it does.
+func (p *TicketPolicy) Explain(t *Ticket) string {
+	if !t.Unresolved() {
+		return "resolved"
+	}
+	if key := p.Include.lacks(t); key != "" {
+		return "include." + key
+	}
+	if key := p.Exclude.names(t); key != "" {
+		return "exclude." + key
+	}
+	return ""
 }
 
 // filters tells whether some tickets are left out.

@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,5 +195,96 @@ func TestChoose(t *testing.T) {
 				t.Errorf("Choose (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestExplainNamesTheFilter(t *testing.T) {
+	p := TicketPolicy{
+		Include: TicketFilter{BrandID: []int64{1, 2}, GroupID: []int64{3}, FormID: []int64{4}, Tags: []string{"vip", "gold"}},
+		Exclude: TicketFilter{BrandID: []int64{2}, GroupID: []int64{9}, FormID: []int64{9}, Tags: []string{"hr"}},
+	}
+	shown := Ticket{Status: "open", BrandID: 1, GroupID: 3, FormID: 4, Tags: []string{"gold"}}
+	for want, change := range map[string]func(*Ticket){
+		"":                       func(*Ticket) {},
+		"resolved":               func(t *Ticket) { t.Status, t.BrandID = "solved", 7 },
+		"include.brand_id":       func(t *Ticket) { t.BrandID, t.GroupID = 7, 7 },
+		"include.group_id":       func(t *Ticket) { t.GroupID = 0 },
+		"include.ticket_form_id": func(t *Ticket) { t.FormID = 9 },
+		"include.tags":           func(t *Ticket) { t.Tags = []string{"hr"} },
+		"exclude.brand_id":       func(t *Ticket) { t.BrandID = 2 },
+		"exclude.tags":           func(t *Ticket) { t.Tags = []string{"hr", "vip"} },
+	} {
+		ticket := shown
+		change(&ticket)
+		if got := p.Explain(&ticket); got != want {
+			t.Errorf("%+v is left out by %q, want %q", ticket, got, want)
+		}
+	}
+	p.Include = TicketFilter{}
+	for want, ticket := range map[string]Ticket{
+		"exclude.group_id":       {Status: "new", GroupID: 9, FormID: 9},
+		"exclude.ticket_form_id": {Status: "hold", FormID: 9},
+	} {
+		if got := p.Explain(&ticket); got != want {
+			t.Errorf("%+v is left out by %q, want %q", ticket, got, want)
+		}
+	}
+}
+
+// What is explained is what is done: a ticket is shown unless a reason is given,
+// and the filter of that reason alone leaves it out too.
+func TestExplainAgreesWithShows(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 5))
+	ids := func() (some []int64) {
+		for range max(0, r.IntN(5)-2) {
+			some = append(some, int64(r.IntN(3)))
+		}
+		return some
+	}
+	tags := func() (some []string) {
+		for range max(0, r.IntN(5)-2) {
+			some = append(some, []string{"vip", "hr", "eu"}[r.IntN(3)])
+		}
+		return some
+	}
+	filter := func() TicketFilter { return TicketFilter{BrandID: ids(), GroupID: ids(), FormID: ids(), Tags: tags()} }
+	// only is a filter with nothing but one key.
+	only := func(f TicketFilter, key string) TicketFilter {
+		return map[string]TicketFilter{
+			"brand_id": {BrandID: f.BrandID}, "group_id": {GroupID: f.GroupID}, "ticket_form_id": {FormID: f.FormID}, "tags": {Tags: f.Tags},
+		}[key]
+	}
+	seen := map[string]bool{}
+	for range 20_000 {
+		p := TicketPolicy{Include: filter(), Exclude: filter()}
+		ticket := Ticket{
+			Status:  []string{"new", "open", "pending", "hold", "solved", "closed", ""}[r.IntN(7)],
+			BrandID: int64(r.IntN(3)), GroupID: int64(r.IntN(3)), FormID: int64(r.IntN(3)), Tags: tags(),
+		}
+		why := p.Explain(&ticket)
+		seen[why] = true
+		if shows := p.Shows(&ticket); shows != (why == "") {
+			t.Fatalf("%+v shows %+v: %v, and is left out by %q", p, ticket, shows, why)
+		}
+		if why == "" || why == "resolved" {
+			continue
+		}
+		alone := TicketPolicy{}
+		if key := why[len("include."):]; why[:7] == "include" {
+			alone.Include = only(p.Include, key)
+		} else {
+			alone.Exclude = only(p.Exclude, key)
+		}
+		if alone.Shows(&ticket) {
+			t.Fatalf("%+v: %q alone does not leave out %+v", p, why, ticket)
+		}
+	}
+	for _, key := range []string{"brand_id", "group_id", "ticket_form_id", "tags"} {
+		if !seen["include."+key] || !seen["exclude."+key] {
+			t.Errorf("nothing was left out by %s: %v", key, seen)
+		}
+	}
+	if !seen[""] || !seen["resolved"] {
+		t.Errorf("not every reason was met: %v", seen)
 	}
 }

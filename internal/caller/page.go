@@ -2,6 +2,12 @@ package caller
 
 import "time"
 
+// SearchLag is how far behind Zendesk's search index, and with it the search
+// export, is taken to be at the most. Zendesk's documentation says "a few
+// minutes". A record that comes from there counts as sent, and as true, so
+// much earlier than it was asked for.
+const SearchLag = time.Hour
+
 // PageRequest asks for one page of an export.
 type PageRequest struct {
 	Stream Stream
@@ -25,6 +31,9 @@ type Page struct {
 	Newest  time.Time      // the time of the newest record, zero on an empty page
 	// Unreadable are masked examples of phones that are no numbers.
 	Unreadable []string
+	// Skipped counts records that could not be read at all, for example a
+	// wrong type where an id should be: the page is taken without them.
+	Skipped int
 }
 
 // Reading is what Zendesk says of one user's tickets.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -155,6 +156,12 @@ func (c *Courier) forget(heads []outbox.Record, now time.Time) {
 func (c *Courier) work(ctx context.Context, r outbox.Record, p *progress) {
 	a := &attempt{Courier: c, record: r, progress: p, doubted: r.InDoubt}
 	err := a.guarded(ctx)
+	if errors.Is(err, outbox.ErrUnknown) {
+		// Erased while it was at work: there is nothing left to write down, and
+		// the lane goes on with what comes next.
+		c.log.Info("a record was erased while it was being delivered", slog.String("id", r.ID))
+		err = nil
+	}
 	c.mu.Lock()
 	c.busy--
 	c.ends++

@@ -99,6 +99,18 @@ func small(tags []string) []string {
 	return out
 }
 
+// first finds the first of some rules whose every condition holds, -1 for none;
+// t is nil unless the outcome is Found.
+func first(rules []rule, f *Facts, t *caller.Ticket) int {
+	at := stateOf(f.Outcome, t)
+	for i := range rules {
+		if c := &rules[i]; c.states.has(at) && (!c.asksMore || c.holds(f, t)) {
+			return i
+		}
+	}
+	return -1
+}
+
 // holds tells whether all holds that is asked beyond the states, in one of
 // which the call is: so there is a ticket where the rule asks for one. Cheap
 // questions come first.

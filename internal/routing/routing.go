@@ -5,7 +5,7 @@
 // them, and which of them no call can ever reach; [New] compiles them into a
 // [Router]; for each call [Router.Decide] tries them in order on the [Facts],
 // and the first whose every condition holds gives the [Decision]. What no rule
-// decides has the answer of [Default].
+// decides has the answer of [Default]. [Router.Explain] tells how each rule fared.
 //
 // It is a pure function of what is known of the call: no I/O, no clock of its
 // own, and nothing is allocated while a caller waits.

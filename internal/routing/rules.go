@@ -65,10 +65,20 @@ type Facts struct {
 	Now time.Time
 }
 
+// ticket is the one to decide by: nil unless the caller was found, for it is
+// several people's then, or nobody's, and none that may be acted on.
+func (f *Facts) ticket() *caller.Ticket {
+	if f.Outcome != caller.Found {
+		return nil
+	}
+	return f.Ticket
+}
+
 // Router decides by rules. It does not change once made: safe for concurrent
 // use. A nil Router has no rules.
 type Router struct {
 	rules []rule
+	given []Condition // of the rules, as they were given: for Explain
 }
 
 // New compiles rules. Its error joins a *[Fault] for each thing that is wrong
@@ -86,9 +96,9 @@ func New(rules []Rule) (*Router, error) {
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	r := &Router{rules: make([]rule, len(rules))}
+	r := &Router{rules: make([]rule, len(rules)), given: make([]Condition, len(rules))}
 	for i := range rules {
-		r.rules[i] = compile(&rules[i])
+		r.rules[i], r.given[i] = compile(&rules[i]), rules[i].When.clone()
 	}
 	return r, nil
 }
@@ -96,25 +106,19 @@ func New(rules []Rule) (*Router, error) {
 // Decide gives the answer of the first rule whose every condition holds, and
 // that of [Default] where there is none. It allocates nothing.
 func (r *Router) Decide(f *Facts) Decision {
-	t := f.Ticket
-	if f.Outcome != caller.Found {
-		t = nil // several people's, or nobody's: none that may be acted on
-	}
+	t := f.ticket()
 	if r == nil || len(r.rules) == 0 {
 		return Default(t)
 	}
-	at := stateOf(f.Outcome, t)
-	for i := range r.rules {
-		c := &r.rules[i]
-		if c.states.has(at) && (!c.asksMore || c.holds(f, t)) {
-			d := c.decision
-			severity, priority := Of(t)
-			d.Severity = severity
-			if d.QueuePriority == 0 {
-				d.QueuePriority = priority
-			}
-			return d
-		}
+	i := first(r.rules, f, t)
+	if i < 0 {
+		return Default(t)
 	}
-	return Default(t)
+	d := r.rules[i].decision
+	severity, priority := Of(t)
+	d.Severity = severity
+	if d.QueuePriority == 0 {
+		d.QueuePriority = priority
+	}
+	return d
 }

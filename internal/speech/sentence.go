@@ -130,6 +130,8 @@ type sentence struct {
 	// chars counts its words in characters, without what the placeholders
 	// will hold.
 	chars int
+	// configured is true for an operator's own wording.
+	configured bool
 }
 
 // compile reads a wording. What is wrong with it is said in words that go

@@ -60,6 +60,7 @@ func (v *Voices) word(o Options) error {
 		}
 		for _, layer := range []map[kind]sentence{general[base], exact[voice.Tag]} {
 			for k, s := range layer {
+				s.configured = true
 				voice.lines[k] = s
 			}
 		}

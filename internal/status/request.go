@@ -10,6 +10,11 @@ import (
 type Request struct {
 	Mode    string // as Job.Mode; empty is incremental
 	Trigger string // as Job.Trigger
+	// UserID, or Number in E.164, says whom a run of mode user reads.
+	UserID int64
+	Number string
+	// Force lets a full run take out more than the guard allows.
+	Force bool
 }
 
 // ModeError refuses a request whose mode nobody knows.
@@ -24,6 +29,13 @@ func (e *ModeError) Error() string {
 	const most = 32
 	return fmt.Sprintf("mode %.*q is unknown: allowed are %s", most, e.Mode, strings.Join(e.Allowed, ", "))
 }
+
+// StateError refuses a request that is understood and cannot be had now, or
+// not in this form.
+type StateError struct{ Mode, Why string }
+
+// Error says which mode and why.
+func (e *StateError) Error() string { return "mode " + e.Mode + ": " + e.Why }
 
 // Outbox counts the comments that wait for their delivery.
 type Outbox struct {

@@ -81,16 +81,16 @@ func said(body string, html, public bool) zendesk.Comment {
 // HasMarker tells whether an update of the ticket bears the marker. false is
 // proven: where the ticket has more updates than are read, it is an error.
 func (d *Desk) HasMarker(ctx context.Context, ticketID int64, marker string) (bool, error) {
-	audits, complete, _, err := d.client.Audits(ctx, ticketID, auditPages)
+	audits, err := d.client.Audits(ctx, ticketID, auditPages)
 	if err != nil {
 		return false, refusal(err)
 	}
-	for i := range audits {
-		if custom := audits[i].Custom(markerName); custom != "" && custom == marker {
+	for i := range audits.Items {
+		if custom := audits.Items[i].Custom(markerName); custom != "" && custom == marker {
 			return true, nil
 		}
 	}
-	if !complete {
+	if !audits.Complete {
 		return false, &outbox.Refusal{Cause: outbox.Unproven, Err: errors.New("the ticket has more updates than are read")}
 	}
 	return false, nil
@@ -99,16 +99,17 @@ func (d *Desk) HasMarker(ctx context.Context, ticketID int64, marker string) (bo
 // FindCreated looks for a ticket that was created for a requester with the
 // marker, at since or later. found false is proven, as with HasMarker.
 func (d *Desk) FindCreated(ctx context.Context, requesterID int64, marker string, since time.Time) (ticketID int64, found bool, err error) {
-	tickets, complete, _, err := d.client.RequestedTickets(ctx, requesterID, createdPages)
+	tickets, err := d.client.RequestedTickets(ctx, requesterID, createdPages)
 	if err != nil {
 		return 0, false, refusal(err)
 	}
-	all := complete
-	for i := range tickets {
-		t := &tickets[i]
+	all := tickets.Complete
+	for i := range tickets.Items {
+		t := &tickets.Items[i]
 		// The list goes by the last update: behind one that was updated before
-		// since, nothing was created after it.
-		if t.UpdatedAt < since.Unix() {
+		// since, nothing was created after it. One that could not be read may
+		// have stood anywhere.
+		if t.UpdatedAt < since.Unix() && tickets.Skipped == 0 {
 			all = true
 		}
 		if t.CreatedAt < since.Unix() {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 func desk(t *testing.T) (sim *zendesktest.Server, d *Desk, ticketID, requesterID int64) {
 	t.Helper()
 	sim, a := account(t, func(o *zendesktest.Options) { o.Users = 5 })
-	d = a.Desk(a.background)
+	d = a.Desk(a.client)
 	requesterID = sim.CreateUser(zendesktest.UserSpec{Name: "Ann Lee", Phone: "+15135550101"})
 	ticketID, err := sim.CreateTicket(zendesktest.TicketSpec{Requester: requesterID, Subject: "No dial tone", Status: "open"})
 	if err != nil {
@@ -204,5 +205,23 @@ func TestWhatARefusalMeans(t *testing.T) {
 				t.Errorf("the client's error is not in %v", err)
 			}
 		})
+	}
+}
+
+// One that cannot be read may be the very ticket that is looked for, and where
+// it stood in the list says nothing.
+func TestATicketThatCannotBeReadProvesNothingMissing(t *testing.T) {
+	sim, d, ticketID, requesterID := desk(t)
+	list := fmt.Sprintf(`{"tickets":[{"id":"x"},{"id":%d,"updated_at":"2001-01-01T00:00:00Z","created_at":"2001-01-01T00:00:00Z"}],"meta":{"has_more":false}}`, ticketID)
+	sim.Fail(zendesktest.Fault{Path: fmt.Sprintf("/api/v2/users/%d/tickets", requesterID), Status: http.StatusOK, Body: list})
+	_, found, err := d.FindCreated(t.Context(), requesterID, "one", time.Now().Add(-time.Minute))
+	if found || causeOf(t, err).Cause != outbox.Unproven {
+		t.Errorf("found %v, %v, want unproven", found, err)
+	}
+	sim.Fail(zendesktest.Fault{
+		Path: fmt.Sprintf("/api/v2/tickets/%d/audits", ticketID), Status: http.StatusOK, Body: `{"audits":[{"id":"x"}],"meta":{"has_more":false}}`,
+	})
+	if has, err := d.HasMarker(t.Context(), ticketID, "one"); has || causeOf(t, err).Cause != outbox.Unproven {
+		t.Errorf("has it %v, %v, want unproven", has, err)
 	}
 }

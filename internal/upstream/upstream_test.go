@@ -154,7 +154,7 @@ func TestSearchAndIdentitiesOfOneNumber(t *testing.T) {
 	if err := sim.AddIdentity(id, "+44 20 7946 0018"); err != nil {
 		t.Fatal(err)
 	}
-	users, gone, err := a.Live().Identities(t.Context(), []int64{id, 999_999_999})
+	users, gone, err := a.Identities(t.Context(), []int64{id, 999_999_999})
 	if err != nil || len(users) != 1 || users[0].Identities == nil || !slices.Contains(users[0].Identities.Numbers, "+442079460018") {
 		t.Errorf("users %+v, error %v; want the identity's number", users, err)
 	}
@@ -183,7 +183,7 @@ func TestFaultsAreTheDomainsWords(t *testing.T) {
 	sim, a := account(t)
 	left, leave := context.WithCancel(t.Context())
 	leave()
-	if _, err := a.Tickets(left, 1); faultOf(err) != caller.FaultDeadline {
+	if _, err := a.Live().Tickets(left, 1); faultOf(err) != caller.FaultDeadline {
 		t.Errorf("a context that has ended gives %v, want deadline", err)
 	}
 	for _, c := range []struct {
@@ -198,7 +198,7 @@ func TestFaultsAreTheDomainsWords(t *testing.T) {
 	} {
 		c.fault.Path = "/api/v2/users/"
 		remove := sim.Fail(c.fault)
-		_, err := a.Tickets(t.Context(), 1)
+		_, err := a.Live().Tickets(t.Context(), 1)
 		remove()
 		if faultOf(err) != c.want {
 			t.Errorf("%+v gives %v, want %s", c.fault, err, c.want)

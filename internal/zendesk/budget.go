@@ -65,6 +65,7 @@ const (
 	ticketLane      // /incremental/* but the users cursor
 	userLane        // the users cursor
 	searchLane
+	searchExportLane // /search/export
 	laneCount
 )
 
@@ -76,6 +77,7 @@ func (l lane) isExport() bool { return l == ticketLane || l == userLane }
 const (
 	ticketExports = 10
 	userExports   = 20
+	searchExports = 100
 )
 
 // budget deals the requests of a minute out to the shares.
@@ -114,6 +116,7 @@ func newBudget(perMinute int, now func() time.Time) *budget {
 	b.lanes[ticketLane] = newWindow(at, ticketExports)
 	b.lanes[userLane] = newWindow(at, userExports)
 	b.lanes[searchLane] = newWindow(at, 0)
+	b.lanes[searchExportLane] = newWindow(at, searchExports)
 	return b
 }
 
@@ -208,7 +211,7 @@ func (b *budget) settle(g grant, header http.Header) {
 			b.heard = r.left
 		}
 	}
-	if r, ok := laneReading(header); ok && g.lane != noLane {
+	if r, ok := laneReading(header, g.lane); ok {
 		own := &b.lanes[g.lane]
 		own.roll(now)
 		sooner = own.learn(r, g.lanes == own.id, g.share, now) || sooner

@@ -336,6 +336,27 @@ func TestASearchIsUnlimitedUntilAHeaderSaysElse(t *testing.T) {
 	}
 }
 
+func TestASearchExportHasALimitOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b, _ := newTestBudget(2500)
+	if got, wait := drain(b, Backfill, searchExportLane); got != 100 || wait != time.Minute {
+		t.Errorf("got %d, would wait %v, want the 100 that are documented", got, wait)
+	}
+	if got, _ := drain(b, Live, searchLane); got != 1250 {
+		t.Errorf("a spent search export leaves %d searches", got)
+	}
+	b, _ = newTestBudget(2500)
+	g, _, _ := b.take(Backfill, searchExportLane)
+	b.settle(g, headerOf("zendesk-ratelimit-search-export", "total=300; remaining=200; resets=30"))
+	if got, wait := drain(b, Backfill, searchExportLane); got != 200 || wait != 30*time.Second {
+		t.Errorf("got %d, would wait %v, want what the header says", got, wait)
+	}
+	b, _ = newTestBudget(40)
+	if got, _ := drain(b, Backfill, searchExportLane); got != 8 {
+		t.Errorf("got %d of a small account's, want the fifth that is nobody's", got)
+	}
+}
+
 func TestWhichWindowA429Closes(t *testing.T) {
 	t.Parallel()
 	const text = "Number of allowed API requests per minute exceeded"

@@ -204,7 +204,7 @@ func (c *core) attempt(ctx context.Context, k *call, authorization string) (*ans
 	}
 	defer resp.Body.Close()
 	a.status, a.header = resp.StatusCode, resp.Header
-	success := a.status == http.StatusOK || a.status == http.StatusCreated
+	success := a.status == http.StatusOK || a.status == http.StatusCreated || a.status == http.StatusNoContent
 	most := k.most
 	if !success {
 		most = refuseMost

@@ -3,27 +3,83 @@ package zendesk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 )
 
-// identified are the objects that lists hold.
-type identified interface {
-	User | Ticket | Identity | Audit
+// ErrUnreadable is in the error of an answer that held the object asked for in
+// a form that cannot be read. It is there, then: not gone.
+var ErrUnreadable = errors.New("an object that cannot be read")
+
+// wire is an object that lists hold. It is identified by an id, without which
+// it is of no use: an identity by its user's.
+type wire[T any] interface {
+	*T
+	json.Unmarshaler
+	identified() bool
 }
 
 // list is a JSON array of objects. It tells an array from null and from a
-// missing key: an answer without its list is none.
-type list[T identified] struct {
+// missing key: an answer without its list is none. Objects that cannot be
+// read, or that have no id, are put aside: whoever uses the list decides what
+// they mean.
+type list[T any, P wire[T]] struct {
 	there bool
 	items []T
+	bad   []json.RawMessage
 }
 
+// The lists there are.
+type (
+	userList     = list[User, *User]
+	ticketList   = list[Ticket, *Ticket]
+	identityList = list[Identity, *Identity]
+)
+
 // UnmarshalJSON implements json.Unmarshaler.
-func (l *list[T]) UnmarshalJSON(b []byte) error {
+func (l *list[T, P]) UnmarshalJSON(b []byte) error {
+	*l = list[T, P]{} // of a key that comes twice the last one counts, as everywhere
 	if string(b) == "null" {
 		return nil
 	}
 	l.there = true
-	return json.Unmarshal(b, &l.items)
+	var all []element[T, P]
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	l.items = make([]T, 0, len(all))
+	for i := range all {
+		if all[i].bad != nil {
+			l.bad = append(l.bad, all[i].bad)
+			continue
+		}
+		l.items = append(l.items, all[i].value)
+	}
+	return nil
+}
+
+// element is one object of a list, read or put aside.
+type element[T any, P wire[T]] struct {
+	value T
+	bad   json.RawMessage
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: the array around
+// it has been found to be JSON.
+func (e *element[T, P]) UnmarshalJSON(b []byte) error {
+	if p := P(&e.value); p.UnmarshalJSON(b) != nil || !p.identified() {
+		e.bad = bytes.Clone(b)
+	}
+	return nil
+}
+
+// badSpared is how many unreadable objects a page may have whatever else is on it.
+const badSpared = 10
+
+// usable tells whether a list was there and can be taken without what could
+// not be read. Where that is most of a page the API has changed its form, and
+// to go on behind it would be to lose everything on the way.
+func (l *list[T, P]) usable() bool {
+	return l.there && (len(l.bad) <= badSpared || len(l.bad) <= len(l.items))
 }
 
 // decode reads an answer's body. What it is not, the error does not repeat.
@@ -38,31 +94,51 @@ func (c *core) decode(k *call, a *answer, into any) error {
 	return nil
 }
 
+// one is an object alone in its answer, or its absence.
+type one[T any, P wire[T]] struct {
+	value *T
+	bad   bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Like an element's it never fails.
+func (o *one[T, P]) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	var value T
+	o.bad = P(&value).UnmarshalJSON(b) != nil
+	if !o.bad {
+		o.value = &value
+	}
+	return nil
+}
+
 // unreadable counts and makes the error of an answer that cannot be used.
 func (c *core) unreadable(k *call, a *answer, why string) error {
 	c.faults.Add(1)
 	return k.malformed(a.status, why)
 }
 
-// whole tells whether a list was there and everything in it has an id.
-func whole[T identified](l list[T], id func(*T) int64) bool {
-	for i := range l.items {
-		if id(&l.items[i]) <= 0 {
-			return false
-		}
-	}
-	return l.there
+// unreadableObject is the same where the object is there in another form.
+func (c *core) unreadableObject(k *call, a *answer, why string) error {
+	c.faults.Add(1)
+	e := k.malformed(a.status, why)
+	e.cause = ErrUnreadable
+	return e
 }
 
-func userID(u *User) int64         { return u.ID }
-func ticketID(t *Ticket) int64     { return t.ID }
-func identityID(i *Identity) int64 { return i.UserID }
-func auditID(a *Audit) int64       { return a.ID }
+func (u *User) identified() bool     { return u.ID > 0 }
+func (t *Ticket) identified() bool   { return t.ID > 0 }
+func (i *Identity) identified() bool { return i.UserID > 0 }
+func (a *Audit) identified() bool    { return a.ID > 0 }
+func (w *Webhook) identified() bool  { return isWebhookID(w.ID) }
+func (t *Trigger) identified() bool  { return t.ID > 0 }
 
 // sideloaded sorts the identities of a page by user. Every user of the page
-// has an entry, an empty one where they have none; nil where the answer said
-// nothing of identities.
-func sideloaded(l list[Identity], users []User) map[int64][]Identity {
+// has an entry, an empty one where they have none, but for those of whom an
+// identity could not be read: nothing is said of them. nil where the answer
+// said nothing of identities, or nobody can tell whose they are.
+func sideloaded(l identityList, users []User) map[int64][]Identity {
 	if !l.there {
 		return nil
 	}
@@ -74,6 +150,15 @@ func sideloaded(l list[Identity], users []User) map[int64][]Identity {
 		if own, ok := by[id.UserID]; ok {
 			by[id.UserID] = append(own, id)
 		}
+	}
+	for _, raw := range l.bad {
+		var w struct {
+			UserID int64 `json:"user_id"`
+		}
+		if json.Unmarshal(raw, &w) != nil || w.UserID <= 0 {
+			return nil
+		}
+		delete(by, w.UserID)
 	}
 	return by
 }

@@ -40,17 +40,15 @@ func accountReading(h http.Header) (r reading, ok bool) {
 //
 //	zendesk-ratelimit-incremental-exports: total=10; remaining=9; resets=2
 //
-// Only names of limits that we count are of interest; an answer has at most
-// one of them.
-func laneReading(h http.Header) (r reading, ok bool) {
+// Only a name that is the lane's is of interest: an answer may tell of other
+// limits too.
+func laneReading(h http.Header, l lane) (r reading, ok bool) {
 	for name, values := range h {
 		limit, isLimit := strings.CutPrefix(name, "Zendesk-Ratelimit-")
 		if !isLimit {
 			limit, isLimit = strings.CutPrefix(name, "Zendesk-Rate-Limit-")
 		}
-		limit = strings.ToLower(limit)
-		ours := strings.Contains(limit, "incremental") || strings.Contains(limit, "search")
-		if !isLimit || !ours || len(values) == 0 {
+		if !isLimit || !l.names(strings.ToLower(limit)) || len(values) == 0 {
 			continue
 		}
 		r = reading{left: -1, reset: -1}
@@ -73,6 +71,22 @@ func laneReading(h http.Header) (r reading, ok bool) {
 		return r, ok
 	}
 	return reading{}, false
+}
+
+// names tells whether a limit's name may be the lane's. Only that of the
+// incremental exports is documented, so the others are known by a word.
+func (l lane) names(limit string) bool {
+	search, export := strings.Contains(limit, "search"), strings.Contains(limit, "export")
+	switch l {
+	case ticketLane, userLane:
+		return strings.Contains(limit, "incremental")
+	case searchLane:
+		return search && !export
+	case searchExportLane:
+		return search && export
+	default:
+		return false
+	}
 }
 
 // setReset believes a reset of up to a minute, which is the window; more is of

@@ -93,20 +93,25 @@ func TestLaneReading(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
+		lane lane
 		h    http.Header
 		want reading
 		ok   bool
 	}{
-		{"an export's", headerOf("zendesk-ratelimit-incremental-exports", "total=10; remaining=9; resets=2"), reading{10, 9, 2 * time.Second}, true},
-		{"with the add-on", headerOf("Zendesk-RateLimit-Incremental-Exports", "total=30;remaining=29;resets=60"), reading{30, 29, time.Minute}, true},
-		{"a search's", headerOf("zendesk-ratelimit-search-index", "total=2500; remaining=0; resets=7"), reading{2500, 0, 7 * time.Second}, true},
-		{"half a value", headerOf("zendesk-ratelimit-incremental-exports", "remaining=3"), reading{0, 3, -1}, true},
-		{"garbage", headerOf("zendesk-ratelimit-incremental-exports", "; =;total=;x"), reading{left: -1, reset: -1}, false},
-		{"another limit's", headerOf("zendesk-rate-limit-tickets-update", "total=20; remaining=19; resets=59"), reading{}, false},
+		{"an export's", ticketLane, headerOf("zendesk-ratelimit-incremental-exports", "total=10; remaining=9; resets=2"), reading{10, 9, 2 * time.Second}, true},
+		{"with the add-on", ticketLane, headerOf("Zendesk-RateLimit-Incremental-Exports", "total=30;remaining=29;resets=60"), reading{30, 29, time.Minute}, true},
+		{"a search's", searchLane, headerOf("zendesk-ratelimit-search-index", "total=2500; remaining=0; resets=7"), reading{2500, 0, 7 * time.Second}, true},
+		{"half a value", ticketLane, headerOf("zendesk-ratelimit-incremental-exports", "remaining=3"), reading{0, 3, -1}, true},
+		{"garbage", userLane, headerOf("zendesk-ratelimit-incremental-exports", "; =;total=;x"), reading{left: -1, reset: -1}, false},
+		{"a search export's", searchExportLane, headerOf("zendesk-ratelimit-search-export", "total=100; remaining=98; resets=59"), reading{100, 98, 59 * time.Second}, true},
+		{"a search's on a search export", searchExportLane, headerOf("zendesk-ratelimit-search-index", "total=2500; remaining=2499; resets=7"), reading{}, false},
+		{"a search export's on a search", searchLane, headerOf("zendesk-ratelimit-search-export", "total=100; remaining=98; resets=59"), reading{}, false},
+		{"of a call without a limit of its own", noLane, headerOf("zendesk-ratelimit-search-index", "total=2500; remaining=0; resets=7"), reading{}, false},
+		{"another limit's", searchLane, headerOf("zendesk-rate-limit-tickets-update", "total=20; remaining=19; resets=59"), reading{}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := laneReading(tt.h)
+			got, ok := laneReading(tt.h, tt.lane)
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(reading{})); diff != "" || ok != tt.ok {
 				t.Errorf("ok %v\n%s", ok, diff)
 			}

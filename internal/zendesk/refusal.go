@@ -19,7 +19,7 @@ func (k *call) refusal(status int, header http.Header, body []byte, now time.Tim
 	}
 	switch {
 	case status < 400:
-		// 1xx to 3xx that is neither 200 nor 201. A redirect is not followed:
+		// 1xx to 3xx that is none of 200, 201 and 204. A redirect is not followed:
 		// the credentials stay with the configured origin.
 		e.Class, e.detail = ClassMalformed, "not an answer of the API"
 		if status >= 300 {

@@ -55,7 +55,8 @@ type TicketAnswer struct {
 	Sent   time.Time
 }
 
-// ShowTicket reads one ticket. sent is as in ShowUser.
+// ShowTicket reads one ticket. sent and the error are as in ShowUser; a
+// deleted ticket is ClassNotFound.
 func (c *Client) ShowTicket(ctx context.Context, id int64) (ticket *Ticket, sent time.Time, err error) {
 	ticket, sent, _, err = c.ShowTicketDated(ctx, id)
 	return ticket, sent, err
@@ -70,72 +71,116 @@ func (c *Client) ShowTicketDated(ctx context.Context, id int64) (ticket *Ticket,
 	if err != nil {
 		return nil, sentOf(err), time.Time{}, err
 	}
-	if w.Ticket == nil || w.Ticket.ID <= 0 {
+	t := w.Ticket.value
+	switch {
+	case w.Ticket.bad:
+		return nil, a.sent, time.Time{}, c.unreadableObject(k, a, "not a ticket of the API's form")
+	case t == nil || t.ID <= 0:
 		return nil, a.sent, time.Time{}, c.unreadable(k, a, "no ticket")
 	}
-	return w.Ticket, a.sent, dateOf(a.header), nil
+	return t, a.sent, dateOf(a.header), nil
 }
 
 type ticketWire struct {
-	Ticket *Ticket `json:"ticket"`
-	Audit  *Audit  `json:"audit"`
+	Ticket one[Ticket, *Ticket] `json:"ticket"`
+	Audit  *Audit               `json:"audit"`
+}
+
+// TicketsAnswer is the answer to ShowManyTickets.
+type TicketsAnswer struct {
+	// Tickets are those that are there, in Zendesk's order, of any status but
+	// deleted; what is missing is not there, or could not be read.
+	Tickets []Ticket
+	Skipped int       // as UserPage.Skipped
+	Sent    time.Time // as UserPage.Sent
+}
+
+// ShowManyTickets reads up to 100 tickets by id.
+func (c *Client) ShowManyTickets(ctx context.Context, ids []int64) (*TicketsAnswer, error) {
+	const endpoint = "tickets/show_many"
+	if len(ids) == 0 || len(ids) > showMost {
+		return nil, rejected(endpoint, "1 to 100 ids")
+	}
+	k := get(endpoint, "/api/v2/tickets/show_many.json", idsQuery(ids))
+	var w struct {
+		Tickets ticketList `json:"tickets"`
+	}
+	a, err := c.ask(ctx, k, &w)
+	if err != nil {
+		return nil, err
+	}
+	if !w.Tickets.usable() {
+		return nil, c.unreadable(k, a, "not a list of tickets")
+	}
+	return &TicketsAnswer{Tickets: w.Tickets.items, Skipped: len(w.Tickets.bad), Sent: a.sent}, nil
+}
+
+// Reading is a list as far as it was read.
+type Reading[T any] struct {
+	Items []T
+	// Complete is true where the list has no more than Items.
+	Complete bool
+	// Skipped counts what could not be read: anything may have stood there.
+	Skipped int
+	Sent    time.Time // of the first page's request, as UserPage.Sent
 }
 
 // RequestedTickets reads the tickets a user has requested, last updated first,
-// consistent at once. It reads maxPages pages of 100 at most; complete tells
-// whether that was all of them. sent is that of the first page's request.
-func (c *Client) RequestedTickets(ctx context.Context, userID int64, maxPages int) (tickets []Ticket, complete bool, sent time.Time, err error) {
+// consistent at once. It reads maxPages pages of 100 at most.
+func (c *Client) RequestedTickets(ctx context.Context, userID int64, maxPages int) (Reading[Ticket], error) {
 	// sort, not sort_by: beside page[size] that is ignored without a word.
 	q := url.Values{"page[size]": {strconv.Itoa(listPage)}, "sort": {"-updated_at"}}
 	k := get("users/{id}/tickets/requested", userPath(userID)+"/tickets/requested.json", q)
-	return walk(ctx, c, k, maxPages, "tickets", ticketID)
+	return walk[Ticket](ctx, c, k, maxPages, "tickets")
 }
 
 // Audits reads the updates of a ticket, newest first as far as Zendesk heeds
-// the order asked for; what came is sorted so. maxPages, complete and sent are
-// as in RequestedTickets: only a complete reading proves that an update is
-// not there.
-func (c *Client) Audits(ctx context.Context, ticketID int64, maxPages int) (audits []Audit, complete bool, sent time.Time, err error) {
+// the order asked for; what came is sorted so. It reads maxPages pages of 100
+// at most: only a complete reading proves that an update is not there.
+func (c *Client) Audits(ctx context.Context, ticketID int64, maxPages int) (Reading[Audit], error) {
 	q := url.Values{"page[size]": {strconv.Itoa(listPage)}, "sort": {"-created_at"}}
 	k := get("tickets/{id}/audits", ticketPath(ticketID)+"/audits.json", q)
-	audits, complete, sent, err = walk(ctx, c, k, maxPages, "audits", auditID)
-	slices.SortStableFunc(audits, func(a, b Audit) int {
+	r, err := walk[Audit](ctx, c, k, maxPages, "audits")
+	slices.SortStableFunc(r.Items, func(a, b Audit) int {
 		return cmp.Or(cmp.Compare(b.CreatedAt, a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
-	return audits, complete, sent, err
+	return r, err
 }
 
 // walk reads a cursor-paged list. The cursor is followed by value; a list
 // without meta is one that is not paged, such as an archived ticket's audits.
-func walk[T identified](ctx context.Context, c *Client, k *call, maxPages int, key string, id func(*T) int64) (all []T, complete bool, sent time.Time, err error) {
+func walk[T any, P wire[T]](ctx context.Context, c *Client, k *call, maxPages int, key string) (r Reading[T], err error) {
 	if maxPages < 1 {
-		return nil, false, time.Time{}, rejected(k.endpoint, "no page asked for")
+		return Reading[T]{}, rejected(k.endpoint, "no page asked for")
 	}
 	for page := 1; ; page++ {
 		var w map[string]json.RawMessage
 		a, err := c.ask(ctx, k, &w)
 		if err != nil {
-			return nil, false, time.Time{}, err
+			return Reading[T]{}, err
 		}
-		var part list[T]
+		var part list[T, P]
 		var next paging
 		bad := json.Unmarshal(orNull(w[key]), &part) != nil || json.Unmarshal(a.body, &next) != nil
-		if bad || !whole(part, id) {
-			return nil, false, time.Time{}, c.unreadable(k, a, "not a page of the list")
+		if bad || !part.usable() {
+			return Reading[T]{}, c.unreadable(k, a, "not a page of the list")
 		}
 		if page == 1 {
-			sent = a.sent
+			r.Sent = a.sent
 		}
-		all = append(all, part.items...)
+		r.Items = append(r.Items, part.items...)
+		r.Skipped += len(part.bad)
 		switch {
 		case next.Meta == nil:
-			return all, !next.hasNextPage(), sent, nil
+			r.Complete = !next.hasNextPage() && r.Skipped == 0
+			return r, nil
 		case !next.Meta.HasMore:
-			return all, true, sent, nil
+			r.Complete = r.Skipped == 0
+			return r, nil
 		case page >= maxPages:
-			return all, false, sent, nil
+			return r, nil
 		case next.Meta.AfterCursor == "" || next.Meta.AfterCursor == k.query.Get("page[after]"):
-			return nil, false, time.Time{}, c.unreadable(k, a, "a cursor that leads nowhere")
+			return Reading[T]{}, c.unreadable(k, a, "a cursor that leads nowhere")
 		}
 		k.query.Set("page[after]", next.Meta.AfterCursor)
 	}
@@ -209,10 +254,10 @@ func (c *Client) writeTicket(ctx context.Context, k *call, change ticketChange) 
 	if err != nil {
 		return nil, err
 	}
-	if w.Ticket == nil || w.Ticket.ID <= 0 {
+	if w.Ticket.value == nil || w.Ticket.value.ID <= 0 {
 		return nil, c.unreadable(k, a, "no ticket")
 	}
-	return &TicketAnswer{Ticket: *w.Ticket, Audit: w.Audit, Sent: a.sent}, nil
+	return &TicketAnswer{Ticket: *w.Ticket.value, Audit: w.Audit, Sent: a.sent}, nil
 }
 
 func ticketPath(id int64) string { return "/api/v2/tickets/" + strconv.FormatInt(id, 10) }

@@ -1,6 +1,7 @@
 package zendesk
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -32,6 +33,10 @@ func (b basic) close()                                     {}
 
 const (
 	endpointOAuth = "oauth/tokens"
+
+	// tokenScope covers reading, comments, and webhooks and triggers too: the
+	// resources' own scopes (webhooks:write) only ever narrow it.
+	tokenScope = "read write"
 
 	// tokenLife is what we ask for: Zendesk allows five minutes to two days.
 	// Two hours are long enough that an outage of the token endpoint is
@@ -86,12 +91,12 @@ type flight struct {
 	err    *Error
 }
 
-func newTokens(c *core, clientID, clientSecret string) *tokens {
+func newTokens(c *core, cfg *Config) *tokens {
 	ask, _ := json.Marshal(map[string]any{ // strings and a number: it cannot fail
 		"grant_type":    "client_credentials",
-		"client_id":     clientID,
-		"client_secret": clientSecret,
-		"scope":         "read write",
+		"client_id":     cfg.ClientID,
+		"client_secret": cfg.ClientSecret,
+		"scope":         cmp.Or(cfg.Scope, tokenScope),
 		"expires_in":    int(tokenLife / time.Second),
 	})
 	return &tokens{core: c, ask: ask}

@@ -25,10 +25,11 @@ const (
 // UsersAnswer is the answer to ShowManyUsers.
 type UsersAnswer struct {
 	// Users are those that are there, in Zendesk's order; who is missing is
-	// not there, or may not be seen.
+	// not there, or may not be seen, or could not be read.
 	Users []User
-	// Identities of every user of the answer; nil where it said nothing.
+	// Identities are as UserPage.Identities.
 	Identities map[int64][]Identity
+	Skipped    int       // as UserPage.Skipped
 	Sent       time.Time // as UserPage.Sent
 }
 
@@ -38,7 +39,8 @@ type UsersAnswer struct {
 //
 // The hits are candidates, no more: it is a suffix match in an index that lags
 // by minutes. complete is false where there are more hits than a search gives,
-// or fewer came than Zendesk counted: then none may be called the only one.
+// fewer came than Zendesk counted, or one could not be read: then none may be
+// called the only one.
 // sent is that of the first page's request.
 func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles []string) (hits []User, complete bool, sent time.Time, err error) {
 	const endpoint = "search"
@@ -52,7 +54,7 @@ func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles 
 		}
 		query = "type:user role:" + roles[0] + " phone:*" + national
 	}
-	seen := map[int64]bool{}
+	seen, unread := map[int64]bool{}, 0
 	for page := 1; ; page++ {
 		k := get(endpoint, "/api/v2/search.json", url.Values{
 			"query": {query}, "page": {strconv.Itoa(page)}, "per_page": {strconv.Itoa(listPage)},
@@ -61,15 +63,15 @@ func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles 
 		})
 		k.lane = searchLane
 		var w struct {
-			Results list[User] `json:"results"`
-			Count   int64      `json:"count"`
+			Results userList `json:"results"`
+			Count   int64    `json:"count"`
 			paging
 		}
 		a, err := c.ask(ctx, k, &w)
 		if err != nil {
 			return nil, false, time.Time{}, err
 		}
-		if !whole(w.Results, userID) {
+		if !w.Results.usable() {
 			return nil, false, time.Time{}, c.unreadable(k, a, "not a page of results")
 		}
 		if page == 1 {
@@ -81,9 +83,10 @@ func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles 
 			}
 			seen[u.ID] = true
 		}
-		more := w.hasNextPage() && len(w.Results.items) > 0
+		unread += len(w.Results.bad)
+		more := w.hasNextPage() && len(w.Results.items)+len(w.Results.bad) > 0
 		if !more || page == searchMost/listPage {
-			return hits, !more && int64(len(seen)) >= w.Count, sent, nil
+			return hits, !more && unread == 0 && int64(len(seen)) >= w.Count, sent, nil
 		}
 	}
 }
@@ -94,31 +97,39 @@ func (c *Client) ShowManyUsers(ctx context.Context, ids []int64, withIdentities 
 	if len(ids) == 0 || len(ids) > showMost {
 		return nil, rejected(endpoint, "1 to 100 ids")
 	}
-	words := make([]string, len(ids))
-	for i, id := range ids {
-		words[i] = strconv.FormatInt(id, 10)
-	}
-	q := url.Values{"ids": {strings.Join(words, ",")}}
+	q := idsQuery(ids)
 	if withIdentities {
 		q.Set("include", "identities")
 	}
 	k := get(endpoint, "/api/v2/users/show_many.json", q)
 	var w struct {
-		Users      list[User]     `json:"users"`
-		Identities list[Identity] `json:"identities"`
+		Users      userList     `json:"users"`
+		Identities identityList `json:"identities"`
 	}
 	a, err := c.ask(ctx, k, &w)
 	if err != nil {
 		return nil, err
 	}
-	if !whole(w.Users, userID) {
+	if !w.Users.usable() {
 		return nil, c.unreadable(k, a, "not a list of users")
 	}
-	return &UsersAnswer{Users: w.Users.items, Identities: sideloaded(w.Identities, w.Users.items), Sent: a.sent}, nil
+	return &UsersAnswer{
+		Users: w.Users.items, Identities: sideloaded(w.Identities, w.Users.items), Skipped: len(w.Users.bad), Sent: a.sent,
+	}, nil
+}
+
+// idsQuery is the query of a show_many.
+func idsQuery(ids []int64) url.Values {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.FormatInt(id, 10)
+	}
+	return url.Values{"ids": {strings.Join(words, ",")}}
 }
 
 // ShowUser reads one user. sent is as UserPage.Sent; with an error it is the
-// error's Sent, the time of a "not found".
+// error's Sent, the time of a "not found". The error wraps ErrUnreadable where
+// the user is there in a form that cannot be read.
 func (c *Client) ShowUser(ctx context.Context, id int64) (user *User, sent time.Time, err error) {
 	k := get("users/{id}", userPath(id)+".json", nil)
 	return c.oneUser(ctx, k)
@@ -138,38 +149,45 @@ const endpointMe = "users/me"
 
 func (c *Client) oneUser(ctx context.Context, k *call) (*User, time.Time, error) {
 	var w struct {
-		User *User `json:"user"`
+		User one[User, *User] `json:"user"`
 	}
 	a, err := c.ask(ctx, k, &w)
 	if err != nil {
 		return nil, sentOf(err), err
 	}
+	u := w.User.value
 	switch {
-	case w.User == nil:
+	case w.User.bad:
+		return nil, a.sent, c.unreadableObject(k, a, "not a user of the API's form")
+	case u == nil:
 		return nil, a.sent, c.unreadable(k, a, "no user")
-	case w.User.ID <= 0 && k.endpoint == endpointMe:
+	case u.ID <= 0 && k.endpoint == endpointMe:
 		c.faults.Add(1)
 		return nil, a.sent, &Error{Class: ClassAuth, Status: a.status, Endpoint: k.endpoint, detail: "anonymous user"}
-	case w.User.ID <= 0:
+	case u.ID <= 0:
 		return nil, a.sent, c.unreadable(k, a, "user without an id")
 	}
-	return w.User, a.sent, nil
+	return u, a.sent, nil
 }
 
 // UserIdentities reads all numbers that a user has as identities, the
 // profile's direct line among them. sent is that of the first page's request.
+// The error wraps ErrUnreadable where one of them cannot be read: then what
+// the user has is not known.
 func (c *Client) UserIdentities(ctx context.Context, id int64) (numbers []Identity, sent time.Time, err error) {
 	q := url.Values{"type[]": {PhoneIdentity}, "page[size]": {strconv.Itoa(listPage)}}
 	k := get("users/{id}/identities", userPath(id)+"/identities.json", q)
-	all, complete, sent, err := walk(ctx, c, k, identityPages, "identities", identityID)
+	r, err := walk[Identity](ctx, c, k, identityPages, "identities")
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if !complete {
-		c.faults.Add(1)
-		return nil, time.Time{}, k.malformed(0, "too many pages")
+	switch {
+	case r.Skipped > 0:
+		return nil, time.Time{}, c.unreadableObject(k, &answer{}, "an identity not of the API's form")
+	case !r.Complete:
+		return nil, time.Time{}, c.unreadable(k, &answer{}, "too many pages")
 	}
-	return slices.DeleteFunc(all, func(i Identity) bool { return i.Type != PhoneIdentity }), sent, nil
+	return slices.DeleteFunc(r.Items, func(i Identity) bool { return i.Type != PhoneIdentity }), r.Sent, nil
 }
 
 func userPath(id int64) string { return "/api/v2/users/" + strconv.FormatInt(id, 10) }

@@ -1,13 +1,14 @@
 // Package zendesk is the HTTP client for Zendesk and the types that travel on
 // its wire. It knows nothing of what they are for.
 //
-// The story of a call: an endpoint method (export.go, users.go, tickets.go)
-// describes it as a [call]; do (call.go) takes it through the breaker, the
+// The story of a call: an endpoint method (export.go, users.go, tickets.go,
+// webhooks.go, triggers.go) describes it as a [call]; do (call.go) takes it through the breaker, the
 // credentials (token.go) and the rate budget (budget.go), sends it to the one
 // configured origin, reads a bounded body (body.go), turns whatever went wrong
 // into one [Error] (errors.go, refusal.go) and decides once whether another
 // attempt is right. The answer is decoded tolerantly (wire.go, decode.go):
-// nulls and unknown fields are expected, a wrong type is not.
+// nulls and unknown fields are expected, a wrong type is not; in a list it
+// costs its own object and no other.
 //
 // What holds for every call:
 //
@@ -53,6 +54,9 @@ type Config struct {
 
 	ClientID, ClientSecret string // OAuth client credentials
 	Email, APIToken        string // Basic; ends in 2027
+	// Scope is what an OAuth token is asked for, words with spaces between
+	// them; "" is "read write", which everything here needs and nothing more.
+	Scope string
 
 	// RatePerMinute is the share of the account's budget that is ours; 0 is
 	// DefaultRatePerMinute.
@@ -123,7 +127,7 @@ func New(cfg Config) (*Client, error) {
 	c.breaker = newBreaker(c.log)
 	switch {
 	case cfg.ClientID != "" && cfg.ClientSecret != "":
-		c.access = newTokens(c, cfg.ClientID, cfg.ClientSecret)
+		c.access = newTokens(c, &cfg)
 	case cfg.Email != "" && cfg.APIToken != "":
 		c.access = newBasic(cfg.Email, cfg.APIToken)
 	default:

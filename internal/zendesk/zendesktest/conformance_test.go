@@ -85,6 +85,7 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	d := newDesk(t, Options{Seed: 8, Users: 150, Limits: unlimited, SearchLag: -1, SideloadIdentities: true})
 	user := d.CreateUser(UserSpec{Name: "Ada Example", Phone: "+15135557611", Identities: []string{"513-555-7612"}})
 	ticket := d.ticket(TicketSpec{Requester: user, Subject: "Router"})
+	hook, _ := d.CreateWebhook("https://proxy.example.com/", conditional)
 	d.clock.advance(2 * time.Minute)
 	byID := func(format string, id int64) string { return fmt.Sprintf(format, id) }
 	const put = `{"ticket":{"comment":{"body":"called","public":false},"priority":"high","metadata":{"custom":{"a":1}}}}`
@@ -111,12 +112,25 @@ func TestAnswersFitTheDescription(t *testing.T) {
 		{"GET /api/v2/brands", "/api/v2/brands.json", ""},
 		{"GET /api/v2/groups", "/api/v2/groups.json", ""},
 		{"GET /api/v2/custom_statuses", "/api/v2/custom_statuses.json", ""},
+		{"POST /api/v2/triggers", "/api/v2/triggers.json", fmt.Sprintf(triggerJSON, hook)},
+		{"GET /api/v2/triggers", "/api/v2/triggers.json?page[size]=10", ""},
+		{"GET /api/v2/triggers", "/api/v2/triggers.json?active=true", ""},
+		{"GET /api/v2/triggers/search", "/api/v2/triggers/search.json?query=told", ""},
+		{"GET /api/v2/triggers/{id}", byID("/api/v2/triggers/%d.json", triggerBase), ""},
+		{"PUT /api/v2/triggers/{id}", byID("/api/v2/triggers/%d.json", triggerBase), `{"trigger":{"active":false}}`},
+		{"DELETE /api/v2/triggers/{id}", byID("/api/v2/triggers/%d.json", triggerBase), ""},
 	} {
 		asked[ask.endpoint] = true
 		method, path, _ := strings.Cut(ask.endpoint, " ")
 		a := d.do(method, ask.target, ask.body)
 		if a.Status >= 300 {
 			t.Errorf("%s: status %d: %s", ask.target, a.Status, a.Body)
+			continue
+		}
+		if a.Status == 204 {
+			if a.Body != "" || !describedAsEmpty(doc, method, path) {
+				t.Errorf("%s: 204 is not described, or has a body %q", ask.endpoint, a.Body)
+			}
 			continue
 		}
 		schema := described(doc, method, path, a.Status)
@@ -156,6 +170,16 @@ func described(doc *openapi3.T, method, template string, status int) *openapi3.S
 		return resp.Value.Content.Get("application/json").Schema.Value
 	}
 	return nil
+}
+
+// describedAsEmpty tells whether a 204 is what the description promises.
+func describedAsEmpty(doc *openapi3.T, method, template string) bool {
+	for path, item := range doc.Paths.Map() {
+		if shape(path) == shape(template) && item.GetOperation(method) != nil {
+			return item.GetOperation(method).Responses.Status(204) != nil
+		}
+	}
+	return false
 }
 
 func shape(path string) string {

@@ -61,7 +61,7 @@ func TestPeopleToCallFrom(t *testing.T) {
 func TestControls(t *testing.T) {
 	d := newDesk(t, Options{Seed: 1, Users: 20})
 	page := d.ok("/_sim").Body
-	for _, part := range []string{"/_sim/people", "/_sim/users", "/_sim/edit", "/_sim/down", "/_sim/up", "/_sim/faults", "/_sim/requests", "/_sim/comments"} {
+	for _, part := range []string{"/_sim/people", "/_sim/users", "/_sim/edit", "/_sim/down", "/_sim/up", "/_sim/faults", "/_sim/requests", "/_sim/comments", "/_sim/webhooks", "/_sim/deliveries"} {
 		if !strings.Contains(page, "curl") || !strings.Contains(page, part) {
 			t.Errorf("the page does not speak of %s", part)
 		}
@@ -80,6 +80,17 @@ func TestControls(t *testing.T) {
 	comments := d.ok("/_sim/comments", "ticket", fmt.Sprint(int64(ticket))).list("comments")
 	if len(comments) != 1 || comments[0]["body"] != "called" {
 		t.Errorf("comments: %v", comments)
+	}
+
+	hook := d.do("POST", "/_sim/webhooks", `{"endpoint":"http://127.0.0.1:9/","subscriptions":["zen:event-type:user.deleted"]}`)
+	if id, _ := hook.JSON["id"].(string); hook.Status != 201 || id == "" || hook.JSON["secret"] == "" || len(d.hooks.list) != 1 {
+		t.Errorf("a webhook: %d %s", hook.Status, hook.Body)
+	}
+	if a := d.do("POST", "/_sim/webhooks", `{"endpoint":"http://127.0.0.1:9/"}`); a.Status != 400 {
+		t.Errorf("a webhook for nothing: status %d", a.Status)
+	}
+	if a := d.ok("/_sim/deliveries"); a.Body != `{"deliveries":[]}` {
+		t.Errorf("deliveries: %s", a.Body)
 	}
 
 	d.do("POST", "/_sim/down?mode=503&retry_after=9", "")

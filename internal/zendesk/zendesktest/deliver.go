@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -15,13 +17,31 @@ import (
 
 // delivery is one message to one webhook.
 type delivery struct {
-	endpoint, method, secret, id string
-	at                           time.Time
-	body                         []byte
+	endpoint, method, secret, hook string
+	kind                           string // "user.created", or "trigger"
+	invocation                     int    // the same in a repeat and in a further try
+	at                             time.Time
+	body                           []byte
+	due                            time.Time // not sent before
+	tries                          int
 }
 
-// hooks are the webhooks and what is on its way to them. One goroutine sends;
-// it starts with the first delivery and ends with close.
+// Delivery is what became of one message to a webhook.
+type Delivery struct {
+	Time    time.Time `json:"time"` // of the event
+	Webhook string    `json:"webhook"`
+	// Kind is the event without its prefix ("user.created"), or "trigger".
+	Kind       string `json:"kind"`
+	Invocation int    `json:"invocation"` // a repeat has that of its first
+	// Outcome is delivered, refused (an answer that is not tried again),
+	// failed (as often as it was tried), lost, or held (by the breaker).
+	Outcome string `json:"outcome"`
+	Status  int    `json:"status,omitempty"` // of the last answer, 0 where there was none
+	Tries   int    `json:"tries,omitempty"`
+}
+
+// hooks are the webhooks and the triggers, and what is on its way to them. One
+// goroutine sends; it starts with the first delivery and ends with close.
 type hooks struct {
 	opt    WebhookOptions
 	clock  func() time.Time
@@ -30,15 +50,20 @@ type hooks struct {
 	client *http.Client
 	own    *http.Transport // nil where the client was handed in
 
-	mu      sync.Mutex
-	list    []webhook
-	count   int
-	queue   []delivery
-	made    int // deliveries so far, for every n-th
-	wake    chan struct{}
-	cancel  context.CancelFunc // nil until the first delivery
-	sending sync.WaitGroup
-	closed  bool
+	mu           sync.Mutex
+	list         []webhook
+	count        int
+	triggers     []trigger
+	triggerCount int
+	queue        []delivery // by due; those due together by their age
+	made         int        // deliveries so far, for every n-th
+	saves        int        // tickets saved so far
+	breakers     map[string]*breaker
+	done         []Delivery
+	wake         chan struct{}
+	cancel       context.CancelFunc // nil until the first delivery
+	sending      sync.WaitGroup
+	closed       bool
 }
 
 // Deliveries are tried again after a failure, so often and so long apart. The
@@ -48,11 +73,13 @@ const (
 	deliveryPause   = time.Second
 	deliveryTimeout = 10 * time.Second
 	reorderHold     = time.Second
+	deliveriesKept  = 1000
 )
 
 func (k *hooks) init(opt Options) {
 	k.opt, k.clock, k.log, k.seed = opt.Webhooks, opt.Clock, opt.Logger, opt.Seed
 	k.wake = make(chan struct{}, 1)
+	k.breakers = map[string]*breaker{}
 	k.client = opt.Webhooks.Client
 	if k.client == nil {
 		k.own = &http.Transport{MaxIdleConnsPerHost: 2}
@@ -73,137 +100,148 @@ func (k *hooks) close() {
 	}
 }
 
-// emitUser tells the webhooks of an event of a person. The payload holds ids
-// and no phone, as the real one.
-func (s *Server) emitUser(what string, i int32) {
-	u := &s.users[i]
-	id := strconv.FormatInt(userID(i), 10)
-	s.emit("user."+what, "zen:user:"+id, map[string]any{
-		"id": id, "role": u.role.String(), "created_at": timestamp(u.created), "updated_at": timestamp(s.now()),
-		"email": s.emailOf(i, u), "external_id": "", "default_group_id": "", "organization_id": "",
-	}, nil)
-}
-
-// emitTicket tells the webhooks of an event of a ticket; those on a trigger
-// hear {"ticket_id":…}.
-func (s *Server) emitTicket(what string, i int32) {
-	id := ticketID(i)
-	t := &s.tickets[i]
-	text := strconv.FormatInt(id, 10)
-	s.emit("ticket."+what, "zen:ticket:"+text, map[string]any{
-		"id": text, "requester_id": strconv.FormatInt(userID(t.requester), 10), "status": t.status.String(),
-		"created_at": timestamp(t.created), "updated_at": timestamp(s.now()),
-	}, map[string]any{"ticket_id": id})
-}
-
-// emitChanges turns an update's audit into events.
-func (s *Server) emitChanges(i int32, a *audit) {
-	for _, c := range a.changes {
-		switch c.field {
-		case "status", "priority", "subject":
-			s.emitTicket(c.field+"_changed", i)
-		case "requester_id":
-			s.emitTicket("requester_changed", i)
-		case "assignee_id":
-			s.emitTicket("agent_assignment_changed", i)
-		}
-	}
-	if a.comment != nil {
-		s.emitTicket("comment_added", i)
-	}
-}
-
-// emit queues one event for every webhook that wants it.
-func (s *Server) emit(kind, subject string, detail, trigger map[string]any) {
-	k := &s.hooks
+// deaf tells whether nobody listens, so that nothing need be written.
+func (k *hooks) deaf() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.list) == 0 || k.closed {
-		return
-	}
-	now := s.clock()
-	prefix := "zen:event-type:"
-	if k.opt.SlashTypes {
-		prefix = "zen:event-type/"
-	}
+	return len(k.list) == 0 || k.closed
+}
+
+// nextSave names one save of a ticket: the events of it share the name.
+func (k *hooks) nextSave() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.saves++
+	return fmt.Sprintf("%032X", k.saves)
+}
+
+// emit queues one event for every webhook that is subscribed to it.
+func (k *hooks) emit(now time.Time, kind, subject string, detail, data map[string]any) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	for h := range k.list {
-		hook := &k.list[h]
-		var payload any
-		switch {
-		case hook.Status != "active":
-			continue
-		case hook.wants(kind):
-			payload = map[string]any{
-				"account_id": 22_129_848, "detail": detail, "event": map[string]any{},
-				"id":      fmt.Sprintf("cbe4028c-7239-495d-b020-%012x", k.made+1),
-				"subject": subject, "time": now.UTC().Format(time.RFC3339Nano), "type": prefix + kind,
-				"zendesk_event_version": "2022-06-20",
-			}
-		case hook.wants(conditional) && trigger != nil:
-			payload = trigger
-		default:
-			continue
+		if hook := &k.list[h]; hook.Status == "active" && hook.wants(kind) {
+			stamp := now.UTC().Format(time.RFC3339Nano)
+			k.send(hook, kind, now, payload(kind, subject, eventID(k.made+1), stamp, k.opt.SlashTypes, detail, data))
 		}
-		body, err := json.Marshal(payload)
-		if err != nil { // maps of strings and numbers always marshal
-			continue
-		}
-		k.push(delivery{endpoint: hook.Endpoint, method: hook.HTTPMethod, secret: k.secret(hook.ID), id: hook.ID, at: now, body: body})
 	}
 }
 
-// push queues a delivery, twice or not at all where the options say so. The
-// caller holds the lock.
-func (k *hooks) push(d delivery) {
-	k.made++
-	every := func(n int) bool { return n > 0 && k.made%n == 0 }
-	if every(k.opt.LoseEvery) {
+// emitUnconditionally tells the webhooks that CreateWebhook put on a trigger,
+// as long as no trigger names them, of a ticket by its id alone.
+func (k *hooks) emitUnconditionally(now time.Time, ticket int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for h := range k.list {
+		if hook := &k.list[h]; hook.Status == "active" && hook.unconditional && hook.wants(conditional) && !k.named(hook.ID) {
+			k.send(hook, "trigger", now, map[string]any{"ticket_id": ticket})
+		}
+	}
+}
+
+// send puts one message on its way. The caller holds the lock.
+func (k *hooks) send(hook *webhook, kind string, now time.Time, message map[string]any) {
+	body, err := json.Marshal(message)
+	if err != nil { // maps of strings and numbers always marshal
 		return
 	}
-	k.queue = append(k.queue, d)
+	k.push(hook, kind, now, body)
+}
+
+// push queues a delivery, twice or not at all where the options say so, and
+// as late as they say. What is random about it follows from the seed and from
+// how many there were before. The caller holds the lock.
+func (k *hooks) push(hook *webhook, kind string, now time.Time, body []byte) {
+	if k.closed {
+		return
+	}
+	k.made++
+	d := delivery{
+		endpoint: hook.Endpoint, method: hook.HTTPMethod, secret: k.secret(hook.ID), hook: hook.ID,
+		kind: kind, invocation: k.made, at: now, body: body,
+	}
+	every := func(n int) bool { return n > 0 && k.made%n == 0 }
+	if every(k.opt.LoseEvery) {
+		k.note(&d, "lost", 0)
+		return
+	}
+	rng := rand.New(rand.NewPCG(k.seed, uint64(k.made)))
+	copies := 1
 	if every(k.opt.DuplicateEvery) {
-		k.queue = append(k.queue, d)
+		copies = 2
+	}
+	for range copies {
+		wait := time.Duration(0)
+		if k.opt.Delay > 0 {
+			wait = time.Duration(rng.Int64N(int64(k.opt.Delay) + 1))
+		}
+		k.enqueue(d, wait)
 	}
 	if k.cancel == nil {
 		var ctx context.Context
 		ctx, k.cancel = context.WithCancel(context.Background())
-		k.sending.Go(func() { k.send(ctx) })
+		k.sending.Go(func() { k.run(ctx) })
 	}
+}
+
+// enqueue puts a delivery where its time is. The caller holds the lock.
+func (k *hooks) enqueue(d delivery, wait time.Duration) {
+	d.due = time.Now().Add(wait)
+	at, _ := slices.BinarySearchFunc(k.queue, d, func(x, d delivery) int {
+		if x.due.After(d.due) {
+			return 1
+		}
+		return -1 // due at the same time: the older one first
+	})
+	k.queue = slices.Insert(k.queue, at, d)
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
 }
 
-// next takes the oldest delivery off the queue.
-func (k *hooks) next() (d delivery, ok bool) {
+// next takes the first delivery off the queue, if it is due; else it says how
+// long that is to come, less than 0 for never.
+func (k *hooks) next() (d delivery, wait time.Duration, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.queue) == 0 {
-		return delivery{}, false
+		return delivery{}, -1, false
+	}
+	if wait = time.Until(k.queue[0].due); wait > 0 {
+		return delivery{}, wait, false
 	}
 	d = k.queue[0]
 	k.queue = k.queue[1:]
-	return d, true
+	return d, 0, true
 }
 
 // await is next, waiting for it: forever, or for a while.
-func (k *hooks) await(ctx context.Context, while <-chan time.Time) (d delivery, ok bool) {
+func (k *hooks) await(ctx context.Context, while <-chan time.Time) (delivery, bool) {
 	for {
-		if d, ok := k.next(); ok {
+		d, wait, ok := k.next()
+		if ok {
 			return d, true
+		}
+		due := time.NewTimer(max(wait, 0))
+		if wait < 0 {
+			due.Stop()
 		}
 		select {
 		case <-k.wake:
+		case <-due.C:
 		case <-while:
+			due.Stop()
 			return delivery{}, false
 		case <-ctx.Done():
+			due.Stop()
 			return delivery{}, false
 		}
+		due.Stop()
 	}
 }
 
-func (k *hooks) send(ctx context.Context) {
+func (k *hooks) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		d, ok := k.await(ctx, nil)
 		if !ok {
@@ -220,25 +258,60 @@ func (k *hooks) send(ctx context.Context) {
 	}
 }
 
-// deliver sends one message, and again where it fails. Every try carries the
-// same body and the same signature.
+// deliver sends one message; one that fails comes again a little later, behind
+// those that are due by then. Every try carries the same body and signature.
 func (k *hooks) deliver(ctx context.Context, d delivery) {
-	for try := range deliveryTries {
-		if try > 0 {
-			pause := time.NewTimer(deliveryPause)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				pause.Stop()
-				return
-			}
-		}
-		status, err := k.post(ctx, d)
-		if err == nil && status < 500 && status != http.StatusTooManyRequests && status != http.StatusConflict {
-			return
-		}
-		k.log.Info("webhook delivery failed", "try", try+1, "status", status)
+	if k.isOpen(d.hook) {
+		k.finish(&d, "held", 0)
+		return
 	}
+	d.tries++
+	status, err := k.post(ctx, d)
+	if ctx.Err() != nil {
+		return
+	}
+	failed := err != nil || status >= 500 || status == http.StatusTooManyRequests || status == http.StatusConflict
+	k.judge(d.hook, failed)
+	switch {
+	case failed && d.tries < deliveryTries:
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.enqueue(d, deliveryPause)
+	case failed:
+		k.finish(&d, "failed", status)
+	case status >= 300:
+		k.finish(&d, "refused", status)
+	default:
+		k.finish(&d, "delivered", status)
+	}
+}
+
+func (k *hooks) finish(d *delivery, outcome string, status int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.note(d, outcome, status)
+}
+
+// note keeps what became of a delivery. The caller holds the lock.
+func (k *hooks) note(d *delivery, outcome string, status int) {
+	if len(k.done) >= 2*deliveriesKept {
+		k.done = slices.Clone(k.done[deliveriesKept:])
+	}
+	k.done = append(k.done, Delivery{
+		Time: d.at, Webhook: d.hook, Kind: d.kind, Invocation: d.invocation, Outcome: outcome, Status: status, Tries: d.tries,
+	})
+	if outcome != "delivered" {
+		k.log.Info("webhook not delivered", "kind", d.kind, "outcome", outcome, "tries", d.tries, "status", status)
+	}
+}
+
+// Deliveries are what became of the newest messages to webhooks, at most a
+// thousand, in the order in which that was settled.
+func (s *Server) Deliveries() []Delivery {
+	k := &s.hooks
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.done[max(len(k.done)-deliveriesKept, 0):])
 }
 
 func (k *hooks) post(ctx context.Context, d delivery) (status int, err error) {
@@ -251,7 +324,9 @@ func (k *hooks) post(ctx context.Context, d delivery) (status int, err error) {
 	stamp := d.at.UTC().Format("2006-01-02T15:04:05Z")
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Zendesk Webhook")
-	req.Header.Set("X-Zendesk-Webhook-Id", d.id)
+	req.Header.Set("X-Zendesk-Account-Id", strconv.Itoa(accountID))
+	req.Header.Set("X-Zendesk-Webhook-Id", d.hook)
+	req.Header.Set("X-Zendesk-Webhook-Invocation-Id", strconv.Itoa(d.invocation))
 	req.Header.Set("X-Zendesk-Webhook-Signature-Timestamp", stamp)
 	req.Header.Set("X-Zendesk-Webhook-Signature", SignWebhook(d.secret, stamp, d.body))
 	resp, err := k.client.Do(req)

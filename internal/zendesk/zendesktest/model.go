@@ -109,6 +109,7 @@ const (
 	isScrubbed     // personal data taken out
 	isBehind       // search does not know the newest version yet
 	isFromFollowUp // a ticket that follows a closed one
+	isMerged       // a person who was merged into another
 )
 
 func (f flags) has(x flags) bool { return f&x != 0 }

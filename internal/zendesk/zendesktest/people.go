@@ -60,7 +60,7 @@ func (s *Server) createUser(spec UserSpec) int32 {
 	s.rememberUser(i, false)
 	s.userOrder.add(now, i, false)
 	s.indexPhones(i)
-	s.emitUser("created", i)
+	s.tellUser(i, happened("created"))
 	return i
 }
 
@@ -96,15 +96,23 @@ func (s *Server) giveIdentity(u *user, value string, now uint32) {
 	})
 }
 
-// editUser changes a person under the lock; touch moves updated_at.
+// editUser changes a person under the lock and tells of it; touch moves
+// updated_at.
 func (s *Server) editUser(id int64, touch bool, edit func(i int32, u *user)) error {
+	return s.editUserAndTell(id, touch, edit, s.userEvents)
+}
+
+// editUserAndTell is editUser where not the difference is what is told.
+func (s *Server) editUserAndTell(id int64, touch bool, edit func(i int32, u *user), tell func(i int32, was, is *user) []event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.userAt(id)
 	if !ok || s.users[i].flags.has(isGone) {
 		return fmt.Errorf("%w: %d", ErrNoUser, id)
 	}
+	was := s.users[i]
 	s.changeUser(i, touch, edit)
+	s.tellUser(i, tell(i, &was, &s.users[i])...)
 	return nil
 }
 
@@ -129,141 +137,4 @@ func (s *Server) touchUser(i int32) {
 	u.updated = now
 	s.userOrder.add(now, i, true)
 	s.userOrder.sweep(func(at uint32, i int32) bool { return s.users[i].updated == at })
-}
-
-// SetPhone replaces the profile phone; "" takes it away.
-func (s *Server) SetPhone(id int64, phone string) error {
-	return s.editUser(id, true, func(i int32, _ *user) { s.putPhone(i, phone) })
-}
-
-// SetName renames a person; the e-mail address stays.
-func (s *Server) SetName(id int64, name string) error {
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.email = s.emailOf(i, u)
-		u.flags.put(hasMadeEmail, false)
-		u.name = name
-		s.emitUser("name_changed", i)
-	})
-}
-
-// SetEmail replaces the address; "" takes it away.
-func (s *Server) SetEmail(id int64, email string) error {
-	return s.editUser(id, true, func(_ int32, u *user) {
-		u.email = email
-		u.flags.put(hasMadeEmail, false)
-	})
-}
-
-// SetRole makes a person an end-user, agent or admin.
-func (s *Server) SetRole(id int64, name string) error {
-	r := slices.Index(roleNames[:], name)
-	if r < 0 {
-		return fmt.Errorf("%w: %q", ErrNoValue, name)
-	}
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.email = s.emailOf(i, u)
-		u.flags.put(hasMadeEmail, false)
-		u.role = role(r)
-		s.emitUser("role_changed", i)
-	})
-}
-
-// SetUserTags replaces a person's tags.
-func (s *Server) SetUserTags(id int64, tags ...string) error {
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.tags = slices.Clone(tags)
-		s.emitUser("tags_changed", i)
-	})
-}
-
-// SetShared sets shared_phone_number, whatever the truth of it.
-func (s *Server) SetShared(id int64, shared bool) error {
-	return s.editUser(id, true, func(_ int32, u *user) { u.flags.put(isShared, shared && u.phone != "") })
-}
-
-// AddIdentity gives a person a further phone number.
-func (s *Server) AddIdentity(id int64, phone string) error {
-	return s.editUser(id, s.opt.IdentityTouchesUser, func(i int32, u *user) {
-		s.giveIdentity(u, phone, s.now())
-		s.emitUser("identity_created", i)
-	})
-}
-
-// RemoveIdentity takes a further phone number away, by its spelling; an
-// identity that is not there is no error.
-func (s *Server) RemoveIdentity(id int64, phone string) error {
-	return s.editUser(id, s.opt.IdentityTouchesUser, func(i int32, u *user) {
-		u.extra = slices.DeleteFunc(slices.Clone(u.extra), func(x identity) bool { return x.value == phone })
-		s.emitUser("identity_deleted", i)
-	})
-}
-
-// SuspendUser suspends a person, or lets them back.
-func (s *Server) SuspendUser(id int64, on bool) error {
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.flags.put(isSuspended, on)
-		s.emitUser("suspended_changed", i)
-	})
-}
-
-// DeleteUser makes a person active:false: still shown by id and in the export,
-// not found by search. The phone stays in the record.
-func (s *Server) DeleteUser(id int64) error {
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.flags.put(isActive, false)
-		s.emitUser("deleted", i)
-	})
-}
-
-// PermanentlyDelete scrubs a person, active or not: active:false, without
-// name, address and numbers. Vanish is what follows months later.
-func (s *Server) PermanentlyDelete(id int64) error {
-	return s.editUser(id, true, func(i int32, u *user) {
-		u.name, u.email, u.phone, u.number = "Permanently Deleted User", "", "", 0
-		u.extra, u.tags = nil, nil
-		u.flags.put(isActive|hasMadeEmail|isShared, false)
-		s.emitUser("permanently_deleted", i)
-	})
-}
-
-// Vanish takes a person out of every answer, the export included, without a
-// trace. Only a walk over the whole export can notice.
-func (s *Server) Vanish(id int64) error {
-	return s.editUser(id, false, func(_ int32, u *user) { u.flags.put(isGone, true) })
-}
-
-// MergeUsers merges the loser into the winner: identities, a phone that the
-// winner lacks, and all tickets move over. The loser becomes active:false, or
-// vanishes (Options.MergedVanish).
-func (s *Server) MergeUsers(loser, winner int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from, ok := s.userAt(loser)
-	to, ok2 := s.userAt(winner)
-	if !ok || !ok2 || from == to || s.users[from].flags.has(isGone) || s.users[to].flags.has(isGone) {
-		return fmt.Errorf("%w: %d into %d", ErrNoUser, loser, winner)
-	}
-	lost := s.users[from]
-	s.changeUser(from, true, func(_ int32, u *user) {
-		u.flags.put(isActive, false)
-		u.phone, u.number, u.extra = "", 0, nil
-		u.flags.put(isGone, s.opt.MergedVanish)
-	})
-	s.changeUser(to, true, func(_ int32, u *user) {
-		u.extra = slices.Concat(u.extra, lost.extra)
-		switch {
-		case lost.phone == "":
-		case u.phone == "":
-			u.phone, u.number = lost.phone, lost.number
-			u.flags.put(isShared, lost.flags.has(isShared))
-		case !lost.flags.has(isShared):
-			s.giveIdentity(u, lost.phone, s.now())
-		}
-	})
-	for _, t := range s.ticketsOf(from) {
-		s.changeTicket(t, true, func(x *ticket) { x.requester = to })
-		s.moved[to] = append(s.moved[to], t)
-	}
-	s.emitUser("merged", from)
-	return nil
 }

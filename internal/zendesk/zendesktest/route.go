@@ -81,6 +81,13 @@ func routes() []route {
 		{method: "GET", template: api + "/groups", handle: (*Server).groups},
 		{method: "GET", template: api + "/custom_statuses", handle: (*Server).customStatuses},
 
+		{method: "GET", template: api + "/triggers", resource: "triggers", handle: (*Server).triggerList},
+		{method: "POST", template: api + "/triggers", resource: "triggers", admins: true, handle: (*Server).triggerCreate},
+		{method: "GET", template: api + "/triggers/search", resource: "triggers", handle: (*Server).triggerSearch},
+		{method: "GET", template: api + "/triggers/{id}", resource: "triggers", handle: (*Server).triggerShow},
+		{method: "PUT", template: api + "/triggers/{id}", resource: "triggers", admins: true, handle: (*Server).triggerUpdate},
+		{method: "DELETE", template: api + "/triggers/{id}", resource: "triggers", admins: true, handle: (*Server).triggerDelete},
+
 		{method: "GET", template: api + "/webhooks", resource: "webhooks", admins: true, handle: (*Server).webhookList},
 		{method: "POST", template: api + "/webhooks", resource: "webhooks", admins: true, handle: (*Server).webhookCreate},
 		{method: "GET", template: api + "/webhooks/{id}", resource: "webhooks", admins: true, handle: (*Server).webhookShow},

@@ -15,49 +15,62 @@ const (
 	searchReach = 1000
 	// peopleReach is the same for /users/search.
 	peopleReach = 10_000
-	// searchExportMost is the page of a search export, cursorLife how long
-	// its cursor is good for.
+	// searchExportMost is the largest page of a search export,
+	// searchExportPage the one that is not asked for, cursorLife how long its
+	// cursor is good for.
 	searchExportMost = 1000
+	searchExportPage = 100
 	cursorLife       = time.Hour
 )
 
-// candidates are the people who may fit a query: few where it names a number.
-func (s *Server) candidates(qu *query) iter.Seq[int32] {
+// candidates are the people who may fit a query, from a place on: few and in
+// no order where it names a number, else everybody by id.
+func (s *Server) candidates(qu *query, from int32) (all iter.Seq[int32], byID bool) {
 	for k := range qu.terms {
 		t := &qu.terms[k]
 		if t.not {
 			continue
 		}
 		if digits, ok := longDigits(t.value); ok && t.field == "" {
-			return s.suffixes.ending(digits)
+			return s.suffixes.ending(digits), false
 		}
 		if t.field == "phone" {
 			switch p := readPattern(t.value); {
 			case p.nothing:
-				return func(func(int32) bool) {}
+				return func(func(int32) bool) {}, true
 			case !p.every && !p.anyTail:
-				return s.suffixes.ending(p.digits)
+				return s.suffixes.ending(p.digits), false
 			}
 		}
 	}
 	return func(yield func(int32) bool) {
-		for i := range s.users {
-			if !yield(int32(i)) {
+		for i := from; int(i) < len(s.users); i++ {
+			if !yield(i) {
 				return
 			}
 		}
-	}
+	}, true
 }
 
 // findUsers are the places of people who fit, by id.
-func (s *Server) findUsers(qu *query, now time.Time) []int32 {
+func (s *Server) findUsers(qu *query, now time.Time) []int32 { return s.findUsersFrom(qu, now, 0, -1) }
+
+// findUsersFrom are those from a place on, n at most where n is not negative.
+func (s *Server) findUsersFrom(qu *query, now time.Time, from int32, n int) []int32 {
 	var found []int32
-	for i := range s.candidates(qu) {
-		if u := s.searchedUser(i, now); u != nil && s.fitsUser(qu, i, u) {
+	all, byID := s.candidates(qu, from)
+	for i := range all {
+		if byID && n >= 0 && len(found) == n {
+			break
+		}
+		if u := s.searchedUser(i, now); i >= from && u != nil && s.fitsUser(qu, i, u) {
 			found = append(found, i)
 		}
 	}
 	slices.Sort(found)
+	if n >= 0 {
+		found = found[:min(n, len(found))]
+	}
 	return found
 }
 
@@ -230,6 +243,9 @@ func (s *Server) searchExport(q *request) reply {
 	if bad != nil {
 		return *bad
 	}
+	if q.query.Get("page[size]") == "" {
+		size = searchExportPage
+	}
 	kind := q.query.Get("filter[type]")
 	if kind != "user" && kind != "ticket" {
 		return badAttribute("filter[type]", "must be one of ticket, user")
@@ -255,7 +271,7 @@ func (s *Server) searchExport(q *request) reply {
 	if kind == "ticket" {
 		found = s.findTickets(&qu, q.now, from, size+1)
 	} else {
-		found = slices.DeleteFunc(s.findUsers(&qu, q.now), func(i int32) bool { return i < from })
+		found = s.findUsersFrom(&qu, q.now, from, size+1)
 	}
 	more := len(found) > size
 	found = found[:min(size, len(found))]

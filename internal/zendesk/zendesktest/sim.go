@@ -11,13 +11,16 @@
 //
 // The story of a request: route.go finds the route, faults.go may spoil it,
 // auth.go says who asks, limits.go whether they may ask again, and a handler
-// (export.go, search.go, users.go, tickets.go, write.go, webhooks.go) makes a
-// reply out of the state. The state is slices of small structs (model.go),
-// found by export order (order.go) and by the end of a phone number
-// (suffixes.go); JSON is written on the fly (render.go). generate.go fills it
-// from a seed; people.go and work.go change it; truth.go reads it without
-// going through HTTP, so that a test can compare what a client believes with
-// what is so.
+// (export.go, search.go, users.go, tickets.go, write.go, webhooks.go,
+// triggers.go) makes a reply out of the state. The state is slices of small
+// structs (model.go), found by export order (order.go) and by the end of a
+// phone number (suffixes.go); JSON is written on the fly (render.go).
+// generate.go fills it from a seed; lives.go and work.go are what can happen to
+// people and tickets, and random.go has it happen at random. Each change is
+// told to the webhooks (events.go) and shown to the triggers (triggers.go,
+// conditions.go), and deliver.go sends what they say, as badly as the options
+// ask for. truth.go reads the state without going through HTTP, so that a test
+// can compare what a client believes with what is so.
 package zendesktest
 
 import (

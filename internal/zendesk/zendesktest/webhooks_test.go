@@ -195,3 +195,84 @@ func TestWebhooksByAPI(t *testing.T) {
 		}
 	}
 }
+
+func TestTheRulesOfWebhooks(t *testing.T) {
+	d := newDesk(t, Options{Webhooks: WebhookOptions{Trial: true}})
+	with := func(change string, to any) string {
+		w := map[string]any{
+			"name": "proxy", "endpoint": "https://proxy.example.com/webhooks/zendesk", "http_method": "POST",
+			"request_format": "json", "status": "active", "subscriptions": []string{"zen:event-type:user.created", "zen:event-type/user.merged"},
+		}
+		w[change] = to
+		b, err := json.Marshal(map[string]any{"webhook": w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	for name, c := range map[string]struct {
+		body   string
+		status int
+	}{
+		"as it should be":                {with("description", "text"), 201},
+		"for a trigger, by GET and form": {strings.Replace(strings.Replace(webhookJSON, "POST", "GET", 1), `"json"`, `"form_encoded"`, 1), 201},
+		"no subscriptions":               {with("subscriptions", nil), 201},
+		"no JSON":                        {"{", 400},
+		"no name":                        {with("name", ""), 400},
+		"no endpoint":                    {with("endpoint", ""), 400},
+		"not https":                      {with("endpoint", "http://proxy.example.com/"), 400},
+		"no URL":                         {with("endpoint", "https://"), 400},
+		"an odd method":                  {with("http_method", "TRACE"), 400},
+		"no method":                      {with("http_method", ""), 400},
+		"an odd format":                  {with("request_format", "yaml"), 400},
+		"an odd status":                  {with("status", "asleep"), 400},
+		"events by GET":                  {with("http_method", "GET"), 400},
+		"events as XML":                  {with("request_format", "xml"), 400},
+		"events and a trigger":           {with("subscriptions", []string{conditional, "zen:event-type:user.created"}), 400},
+		"an event that is not":           {with("subscriptions", []string{"zen:event-type:user.phone_changed"}), 400},
+		"an event without its prefix":    {with("subscriptions", []string{"user.created"}), 400},
+	} {
+		a := d.do("POST", "/api/v2/webhooks", c.body)
+		if a.Status != c.status || (c.status == 400 && len(a.list("errors")) != 1) {
+			t.Errorf("%s: status %d, want %d: %s", name, a.Status, c.status, a.Body)
+		}
+	}
+	for range 7 {
+		if a := d.do("POST", "/api/v2/webhooks", with("status", "inactive")); a.Status != 201 {
+			t.Fatalf("one more: %d %s", a.Status, a.Body)
+		}
+	}
+	if a := d.do("POST", "/api/v2/webhooks", with("name", "eleventh")); a.Status != 400 {
+		t.Errorf("the eleventh of a trial account: status %d", a.Status)
+	}
+	seen := 0
+	for after, more := "", true; more; {
+		a := d.ok("/api/v2/webhooks", "page[size]", "3", "page[after]", after, "filter[status]", "inactive")
+		seen += len(a.list("webhooks"))
+		after, _ = a.object("meta")["after_cursor"].(string)
+		more = a.object("meta")["has_more"] == true
+	}
+	if seen != 7 {
+		t.Errorf("%d inactive webhooks in pages of three, want 7", seen)
+	}
+	id, _ := d.ok("/api/v2/webhooks?filter[status]=inactive").list("webhooks")[0]["id"].(string)
+	for name, c := range map[string]struct {
+		method, body string
+		status       int
+	}{
+		"a part, by PATCH":           {"PATCH", `{"webhook":{"name":"renamed"}}`, 204},
+		"a part, by PUT":             {"PUT", `{"webhook":{"name":"renamed"}}`, 400},
+		"all of it, by PUT":          {"PUT", with("status", "inactive"), 204},
+		"what it hangs on, by PUT":   {"PUT", webhookJSON, 400},
+		"an endpoint that may not":   {"PATCH", `{"webhook":{"endpoint":"http://proxy.example.com/"}}`, 400},
+		"its subscriptions, in part": {"PATCH", `{"webhook":{"subscriptions":["zen:event-type:user.deleted"]}}`, 204},
+	} {
+		if a := d.do(c.method, "/api/v2/webhooks/"+id, c.body); a.Status != c.status {
+			t.Errorf("%s: status %d, want %d: %s", name, a.Status, c.status, a.Body)
+		}
+	}
+	d.auth = ""
+	if a := d.get("/api/v2/webhooks"); a.Status != 401 {
+		t.Errorf("without credentials: status %d", a.Status)
+	}
+}

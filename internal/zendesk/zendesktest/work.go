@@ -62,7 +62,7 @@ func (s *Server) addTicket(t ticket, description string) int32 {
 	}
 	s.rememberTicket(i, false)
 	s.ticketOrder.add(now, i, false)
-	s.emitTicket("created", i)
+	s.saved(i, nil, nil)
 	return i
 }
 
@@ -105,21 +105,24 @@ func (s *Server) maybeTicketsOf(i int32) []int32 {
 	return all
 }
 
-// editTicket changes a ticket that is not deleted, updated_at and all.
+// editTicket changes a ticket that is not deleted, as somebody who saves it:
+// updated_at moves, and events and triggers tell of it.
 func (s *Server) editTicket(id int64, edit func(i int32, t *ticket)) error {
-	return s.editAnyTicket(id, true, false, edit)
+	return s.editTicketAndTell(id, true, false, edit, func(i int32, was *ticket) { s.saved(i, was, nil) })
 }
 
-// editAnyTicket changes a ticket under the lock; touch moves updated_at too,
-// and generated_timestamp moves always.
-func (s *Server) editAnyTicket(id int64, touch, deleted bool, edit func(i int32, t *ticket)) error {
+// editTicketAndTell changes a ticket under the lock; touch moves updated_at
+// too, and generated_timestamp moves always. tell is told what it was.
+func (s *Server) editTicketAndTell(id int64, touch, deleted bool, edit func(i int32, t *ticket), tell func(i int32, was *ticket)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, ok := s.ticketAt(id)
 	if !ok || s.tickets[i].flags.has(isGone) || (!deleted && s.tickets[i].status == statusDeleted) {
 		return fmt.Errorf("%w: %d", ErrNoTicket, id)
 	}
+	was := s.tickets[i]
 	s.changeTicket(i, touch, func(t *ticket) { edit(i, t) })
+	tell(i, &was)
 	return nil
 }
 
@@ -138,13 +141,10 @@ func (s *Server) changeTicket(i int32, touch bool, edit func(t *ticket)) {
 	s.ticketOrder.sweep(func(at uint32, i int32) bool { return s.tickets[i].generated == at })
 }
 
-func (s *Server) setStatus(i int32, t *ticket, to status) {
-	if t.status == to {
-		return
+func (t *ticket) setStatus(to status) {
+	if t.status != to {
+		t.status, t.custom = to, customFor(to)
 	}
-	t.status = to
-	t.custom = customFor(to)
-	s.emitTicket("status_changed", i)
 }
 
 // SetTicketStatus moves a ticket to new, open, pending, hold, solved or closed.
@@ -153,7 +153,7 @@ func (s *Server) SetTicketStatus(id int64, name string) error {
 	if n < 0 || status(n) == statusDeleted {
 		return fmt.Errorf("%w: %q", ErrNoValue, name)
 	}
-	return s.editTicket(id, func(i int32, t *ticket) { s.setStatus(i, t, status(n)) })
+	return s.editTicket(id, func(_ int32, t *ticket) { t.setStatus(status(n)) })
 }
 
 // SetTicketPriority sets low, normal, high, urgent, or null for "".
@@ -162,10 +162,7 @@ func (s *Server) SetTicketPriority(id int64, name string) error {
 	if n < 0 {
 		return fmt.Errorf("%w: %q", ErrNoValue, name)
 	}
-	return s.editTicket(id, func(i int32, t *ticket) {
-		t.priority = uint8(n)
-		s.emitTicket("priority_changed", i)
-	})
+	return s.editTicket(id, func(_ int32, t *ticket) { t.priority = uint8(n) })
 }
 
 // SetTicketType sets problem, incident, question, task, or null for "".
@@ -213,26 +210,26 @@ func (s *Server) SetTicketAssignee(id, assignee int64) error {
 		}
 		to = at
 	}
-	return s.editTicket(id, func(i int32, t *ticket) {
-		t.assignee = to
-		s.emitTicket("agent_assignment_changed", i)
-	})
+	return s.editTicket(id, func(_ int32, t *ticket) { t.assignee = to })
 }
 
-// DeleteTicket makes a ticket status:"deleted": 404 by id, still in the export.
+// DeleteTicket makes a ticket status:"deleted": 404 by id, still in the
+// export. It pulls no trigger, and neither does what follows it.
 func (s *Server) DeleteTicket(id int64) error {
-	return s.editTicket(id, func(i int32, t *ticket) {
+	return s.editTicketAndTell(id, true, false, func(_ int32, t *ticket) {
 		t.before, t.status = t.status, statusDeleted
-		s.emitTicket("soft_deleted", i)
-	})
+	}, func(i int32, _ *ticket) { s.tellTicket(i, happened("soft_deleted")) })
 }
 
 // RestoreTicket undoes DeleteTicket, unless the ticket has been scrubbed.
 func (s *Server) RestoreTicket(id int64) error {
-	return s.editAnyTicket(id, true, true, func(i int32, t *ticket) {
+	return s.editTicketAndTell(id, true, true, func(_ int32, t *ticket) {
 		if t.status == statusDeleted && !t.flags.has(isScrubbed) {
 			t.status = t.before
-			s.emitTicket("undeleted", i)
+		}
+	}, func(i int32, was *ticket) {
+		if s.tickets[i].status != was.status {
+			s.tellTicket(i, happened("undeleted"))
 		}
 	})
 }
@@ -241,28 +238,54 @@ func (s *Server) RestoreTicket(id int64) error {
 // subject "SCRUBBED". Recorded answers keep updated_at where it was, and so
 // does this.
 func (s *Server) ScrubTicket(id int64) error {
-	return s.editAnyTicket(id, false, true, func(i int32, t *ticket) {
+	return s.editTicketAndTell(id, false, true, func(i int32, t *ticket) {
 		if t.status != statusDeleted {
 			t.before, t.status = t.status, statusDeleted
 		}
 		t.flags.put(isScrubbed, true)
 		t.tags = nil
 		delete(s.more, i)
-		s.emitTicket("permanently_deleted", i)
+	}, func(i int32, was *ticket) {
+		if !was.flags.has(isScrubbed) {
+			s.tellTicket(i, happened("permanently_deleted"))
+		}
 	})
 }
 
-// SystemBump moves generated_timestamp alone, as the service's own upkeep does.
+// SystemBump moves generated_timestamp alone, as the service's own upkeep
+// does. Nothing tells of it.
 func (s *Server) SystemBump(id int64) error {
-	return s.editAnyTicket(id, false, true, func(int32, *ticket) {})
+	return s.editTicketAndTell(id, false, true, func(int32, *ticket) {}, func(int32, *ticket) {})
 }
 
 // AddComment adds a comment, as an agent in the web interface would.
 func (s *Server) AddComment(id int64, body string, public bool) error {
-	return s.editTicket(id, func(i int32, _ *ticket) {
-		s.addAudit(i, audit{author: 0, comment: &comment{body: body, public: public}})
-		s.emitTicket("comment_added", i)
+	var added *audit
+	return s.editTicketAndTell(id, true, false, func(i int32, _ *ticket) {
+		added = s.addAudit(i, audit{author: 0, comment: &comment{body: body, public: public}})
+	}, func(i int32, was *ticket) { s.saved(i, was, added) })
+}
+
+// MergeTickets merges a ticket into another: the one is closed for good, the
+// other gets an internal note.
+func (s *Server) MergeTickets(from, into int64) error {
+	s.mu.RLock()
+	_, ok := s.shownTicket(into)
+	s.mu.RUnlock()
+	if !ok || from == into {
+		return fmt.Errorf("%w: %d", ErrNoTicket, into)
+	}
+	err := s.editTicketAndTell(from, true, false, func(_ int32, t *ticket) {
+		t.setStatus(statusClosed)
+		t.tags = append(slices.Clone(t.tags), "closed_by_merge")
+	}, func(i int32, was *ticket) {
+		s.tellTicket(i, event{"merged", map[string]any{"target_ticket_id": idText(into)}})
+		s.saved(i, was, nil)
 	})
+	if err != nil {
+		return err
+	}
+	return s.AddComment(into, "Request #"+idText(from)+" was closed and merged into this request.", false)
 }
 
 // addAudit stamps an audit and appends it.

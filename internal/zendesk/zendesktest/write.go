@@ -131,6 +131,7 @@ func (s *Server) ticketUpdate(q *request) reply {
 	}
 	made := &audit{id: auditBase, at: s.now(), author: q.who.place}
 	if a.comment != nil || len(a.changes) > 0 || a.custom != nil {
+		was := *t
 		s.changeTicket(i, true, func(x *ticket) {
 			next.flags, next.generated = x.flags, x.generated // what remembering marked
 			*x = next
@@ -139,7 +140,7 @@ func (s *Server) ticketUpdate(q *request) reply {
 			s.moved[next.requester] = append(s.moved[next.requester], i)
 		}
 		made = s.addAudit(i, a)
-		s.emitChanges(i, made)
+		s.saved(i, &was, made)
 	}
 	o := &object{}
 	o.open()
