@@ -186,7 +186,7 @@ func (r *Resolver) refreshBehind(k key, now time.Time) {
 	if !r.refreshing(k, now) || !r.behind.begin(k.number, now) {
 		return
 	}
-	started := r.run(func() { //nolint:contextcheck // it outlives the lookup: see refresh
+	started := r.run(func() {
 		defer r.behind.end(k.number)
 		r.refresh(k)
 	})

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"testing"
+	"time"
 
 	"aniproxy/internal/caller"
 )
@@ -21,6 +22,25 @@ func benchLookup(b *testing.B, number string, purge bool) {
 		}
 		if a := s.Lookup(b.Context(), q); a.Outcome != caller.Found {
 			b.Fatal(a.Outcome)
+		}
+	}
+}
+
+// BenchmarkLookupOldFromMemory has an answer that is old, and cannot be read
+// again yet.
+func BenchmarkLookupOldFromMemory(b *testing.B) {
+	s := setUp(b, func(o *Options) { o.Behind = o.Live })
+	s.filled()
+	s.mirrored(person(1, "Ann", numberA))
+	s.ask(numberA)
+	s.memory.cache.Wait()
+	s.live.err = errDown
+	s.pass(6 * time.Minute)
+	q := caller.Query{ANI: numberA}
+	b.ReportAllocs()
+	for b.Loop() {
+		if a := s.Lookup(b.Context(), q); !a.Stale {
+			b.Fatal("not stale")
 		}
 	}
 }

@@ -202,7 +202,7 @@ func TestFreshIsAskedForEvenInCompany(t *testing.T) {
 			t.Fatal(err)
 		}
 		hold := make(chan struct{})
-		go b.flights.Do(numberA, func() (any, error) { //nolint:errcheck // it has none
+		go b.flights.Do(numberA, func() (any, error) {
 			<-hold
 			return landed{e: known}, nil
 		})

@@ -15,7 +15,7 @@ func (r *Resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 	// that normalise to themselves become keys. Anything else is read in full.
 	if !q.Fresh && ani.Canonical(q.ANI) {
 		if k, ok := keyOf(q.ANI, q); ok {
-			if a, ok := r.fromMemory(k); ok {
+			if a, ok := r.fromMemory(k); ok { //nolint:contextcheck // a refresh behind it has a context of its own
 				return a
 			}
 		}
@@ -25,7 +25,7 @@ func (r *Resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 		return told
 	}
 	if !q.Fresh {
-		if a, ok := r.fromMemory(k); ok {
+		if a, ok := r.fromMemory(k); ok { //nolint:contextcheck // a refresh behind it has a context of its own
 			return a
 		}
 	}
@@ -149,7 +149,7 @@ func (r *Resolver) beyond(ctx context.Context, k key, q caller.Query) caller.Ans
 		r.counts.disk.Add(1)
 		a := r.answer(k, known, caller.FromDisk, s, now)
 		if old(&a) {
-			r.refreshBehind(k, now)
+			r.refreshBehind(k, now) //nolint:contextcheck // it outlives the lookup
 		}
 		return a
 	}

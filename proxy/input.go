@@ -13,6 +13,10 @@ import (
 const (
 	// maxBody bounds a body, in bytes: a lookup's is a few hundred.
 	maxBody = 64 << 10
+	// maxDelivery bounds what a webhook sends: an event of a ticket carries its
+	// description, 64 KB and every character of it escaped at the worst. Too
+	// long is a failure to Zendesk, and failures open its breaker.
+	maxDelivery = 512 << 10
 	// usualBody is what most bodies, in and out, have room in.
 	usualBody = 4 << 10
 )
@@ -217,7 +221,7 @@ func (s *Server) read(c *call) (p params, err error) {
 	}
 	buffer := s.buffer()
 	defer s.release(buffer)
-	body, err := readBody(r, *buffer)
+	body, err := readBody(r, *buffer, maxBody)
 	if err != nil {
 		return p, err
 	}
@@ -236,10 +240,10 @@ func isForm(contentType string) bool {
 	return strings.EqualFold(strings.TrimSpace(media), "application/x-www-form-urlencoded")
 }
 
-// readBody reads into the buffer, which it may outgrow.
-func readBody(r *http.Request, into []byte) ([]byte, error) {
-	tooLong := &fault{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("a body has at most %d bytes", maxBody)}
-	if r.ContentLength > maxBody {
+// readBody reads at most so many bytes into the buffer, which it may outgrow.
+func readBody(r *http.Request, into []byte, most int) ([]byte, error) {
+	tooLong := &fault{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("a body has at most %d bytes", most)}
+	if r.ContentLength > int64(most) {
 		return nil, tooLong
 	}
 	body := into[:0]
@@ -250,7 +254,7 @@ func readBody(r *http.Request, into []byte) ([]byte, error) {
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
-		case len(body) > maxBody:
+		case len(body) > most:
 			return nil, tooLong
 		case errors.Is(err, io.EOF):
 			return body, nil

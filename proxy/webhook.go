@@ -69,7 +69,7 @@ func (s *Server) webhook(c *call) error {
 	}
 	buffer := s.buffer()
 	defer s.release(buffer)
-	body, err := readBody(r, *buffer)
+	body, err := readBody(r, *buffer, maxDelivery)
 	if err != nil {
 		s.metrics.delivered(refused)
 		return err

@@ -126,7 +126,7 @@ func TestWebhooksThatAreRefused(t *testing.T) {
 		{"too old", at(-301 * time.Second), signedBy("events secret", at(-301*time.Second), body), body, 401, "too old"},
 		{"too early", at(301 * time.Second), signedBy("events secret", at(301*time.Second), body), body, 401, "from now"},
 		{"too old, and not signed by us", at(-time.Hour), signedBy("a secret", at(-time.Hour), body), body, 401, "needs the headers"},
-		{"too long", stamp, signedBy("events secret", stamp, strings.Repeat(" ", maxBody+1)), strings.Repeat(" ", maxBody+1), 413, "at most 65536 bytes"},
+		{"too long", stamp, signedBy("events secret", stamp, strings.Repeat(" ", maxDelivery+1)), strings.Repeat(" ", maxDelivery+1), 413, "at most 524288 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestWebhooksThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	longest := `{"ticket_id":8}` + strings.Repeat(" ", maxBody-15)
+	longest := `{"ticket_id":8}` + strings.Repeat(" ", maxDelivery-15)
 	if word := w.deliver(t, "events secret", start, longest).statusWord(t); word != "queued" {
 		t.Errorf("a body of the longest: %s", word)
 	}

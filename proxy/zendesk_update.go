@@ -43,7 +43,7 @@ func (s *Server) zendeskUpdate(c *call) error {
 	}
 	buffer := s.buffer()
 	defer s.release(buffer)
-	body, err := readBody(c.Request(), *buffer)
+	body, err := readBody(c.Request(), *buffer, maxBody)
 	if err != nil {
 		return err
 	}

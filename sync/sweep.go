@@ -25,7 +25,8 @@ import (
 // is also what credentials get that may not see it.
 //
 // Where the walk of the users stands is on disk with its pages. Whatever ends a
-// run, the next one within a day goes on there.
+// walk, the next run within a day goes on there; see goesOn for one that has
+// ended.
 
 const (
 	// sweepMargin is how long before the run's beginning a source must have
@@ -109,13 +110,22 @@ func (s *Syncer) beginSweep(ctx context.Context, r *run) (caller.Sweep, error) {
 	if err != nil {
 		return state, fmt.Errorf("where the full run stands: %w", err)
 	}
-	if now := s.clock(); !resumable(state, now) {
+	if now := s.clock(); !resumable(state, now) || state.Walked && !s.goesOn(r) {
 		size := s.store.Size()
 		state = caller.Sweep{Began: now, Users: size.Users, Tickets: size.Tickets}
 	}
 	state.Force = state.Force || s.forced(r)
 	_, err = s.store.Apply(ctx, caller.Batch{Sweep: &state})
 	return state, err
+}
+
+// goesOn tells whether a run takes up one whose walk has ended: after a
+// restart, and where it may pass over the guard that stopped it. Any other
+// asks for what is so now, and walks.
+func (s *Syncer) goesOn(r *run) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.force || r.job.Trigger == triggerResume
 }
 
 // forced tells whether a run may pass over the guard: it can be asked for with

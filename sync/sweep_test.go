@@ -291,6 +291,26 @@ func TestForcedAfterTheGuard(t *testing.T) {
 	}
 }
 
+// TestUnforcedAfterTheGuard asks for what is so now: it walks again, and so
+// finds who vanished since.
+func TestUnforcedAfterTheGuard(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := searchable(150, 10)
+		m := longFilled(t, a)
+		a.vanish(span(1, 100)...)
+		m.wantState(m.run("full"), "failed")
+		<-time.After(time.Hour)
+		a.change(func(a *account) { clear(a.vanished) })
+		a.vanish(150)
+		a.forget()
+		m.wantState(m.run("full"), "done")
+		m.holding(span(1, 149), span(1001, 1010))
+		if len(a.asked(caller.Users)) == 0 {
+			t.Error("it did not walk")
+		}
+	})
+}
+
 func TestForceJoinsARunUnderWay(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		a := searchable(150, 10)

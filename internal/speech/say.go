@@ -35,6 +35,8 @@ type Call struct {
 const (
 	speakOpen  = "<speak>"
 	speakClose = "</speak>"
+	// roomSSML is what is left of maxSSML between the two.
+	roomSSML = maxSSML - len(speakOpen) - len(speakClose)
 	// pause parts sentences. It is longer than a full stop's own, since
 	// somebody on the phone has to follow.
 	pause       = ` <break time="300ms"/>`
@@ -77,13 +79,16 @@ func (a *said) digits() []byte  { return a.digitsRoom[:a.digitsLen] }
 // Append appends what is said of a call, as text and as SSML, to the two
 // slices. It always says something. Safe for concurrent use; c is only read.
 func (v *Voice) Append(text, ssml []byte, c *Call) (t, s []byte) {
-	if !c.Known || v.reveal == RevealNothing {
+	if v.neutral(c) {
 		return append(text, v.Text...), append(ssml, v.SSML...)
 	}
 	var all said
 	all.plan(v, c)
 	return all.appendText(text, v.maxChars), all.appendSSML(ssml)
 }
+
+// neutral tells whether nothing may be said of anyone.
+func (v *Voice) neutral(c *Call) bool { return !c.Known || v.reveal == RevealNothing }
 
 // plan chooses the sentences and cleans what goes into them.
 func (a *said) plan(v *Voice, c *Call) {
@@ -248,7 +253,7 @@ func (a *said) appendText(dst []byte, limit int) []byte {
 // appendSSML appends a <speak> element of at most maxSSML characters, which
 // always has room for greeting and ticket: see there.
 func (a *said) appendSSML(dst []byte) []byte {
-	out, _ := a.fit(asSSML, maxSSML-len(speakOpen)-len(speakClose))
+	out, _ := a.fit(asSSML, roomSSML)
 	dst = append(dst, speakOpen...)
 	start := len(dst)
 	for r := range roles {

@@ -11,8 +11,9 @@
 // The story in one breath: [NewVoices] compiles the sentences of each voice,
 // those of wording_*.go with an operator's own laid over them (template.go);
 // [Voices.For] finds the voice for a call; [Voice.Append] fills the sentences
-// in (say.go). Whatever Zendesk holds is free text of strangers, and only what
-// name.go and subject.go leave of it is ever spoken.
+// in (say.go), and [Voice.Explain] names them. Whatever Zendesk holds is free
+// text of strangers, and only what name.go and subject.go leave of it is ever
+// spoken.
 //
 // Everything is said twice. As plain text it goes through a flow designer's
 // variables and templates, so it is one line without quotes, braces or markup,
