@@ -71,7 +71,8 @@ type Options struct {
 	Key      func(phone string) (e164 string, ok bool)
 	KeyRules string
 	// OnCommit is told of each change after its commit and before the Apply
-	// that brought it returns. It must be quick and must not call the store.
+	// that brought it returns. It must be quick, and may ask the store for no
+	// more than Streams and Size.
 	OnCommit func(caller.Change)
 	// NoSync leaves out fsync: for benchmarks alone.
 	NoSync bool

@@ -43,6 +43,7 @@ type world struct {
 	// what others have missed, and would hide it in so small an account.
 	rereads time.Duration
 	log     *lockedBuffer
+	rate    int          // requests a minute
 	ticks   atomic.Int64 // no two requests are sent at the same moment
 
 	hooks    *webhook.Verifier
@@ -79,11 +80,8 @@ func (w *world) key(phone string) string {
 
 func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, people int) *world {
 	t.Helper()
-	w := &world{t: t, roles: []string{"end-user"}, path: filepath.Join(t.TempDir(), "model.db"), log: &lockedBuffer{}, up: semaphore.NewWeighted(users)}
-	var err error
-	if w.numbers, err = ani.New("US"); err != nil {
-		t.Fatal(err)
-	}
+	w := &world{t: t, roles: []string{"end-user"}, path: filepath.Join(t.TempDir(), "model.db"), log: &lockedBuffer{}, rate: 10_000, up: semaphore.NewWeighted(users)}
+	w.readNumbers()
 	if seed%4 != 3 {
 		w.rereads = -1
 	}
@@ -96,8 +94,9 @@ func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, pe
 	subscriptions := []string{"conditional_ticket_events"}
 	_, second := w.sim.CreateWebhook("https://ani.example.com/webhooks/zendesk", subscriptions...)
 	_, first := w.sim.CreateWebhook("https://ani.example.com/webhooks/zendesk", events...)
-	w.hooks, err = webhook.NewVerifier([]string{first, second}, time.Now)
+	hooks, err := webhook.NewVerifier([]string{first, second}, time.Now)
 	w.must(err)
+	w.hooks = hooks
 	for u := range w.sim.Truth().Users() {
 		if u.Role == "end-user" {
 			w.must(w.sim.SetPhone(u.ID, phone(rand.IntN(numbers), rand.IntN(spellings))))
@@ -111,6 +110,12 @@ func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, pe
 	}
 	w.filled = time.Now()
 	return w
+}
+
+func (w *world) readNumbers() {
+	var err error
+	w.numbers, err = ani.New("US")
+	w.must(err)
 }
 
 // events are what the first webhook is told of.
@@ -132,7 +137,7 @@ func (w *world) start() {
 	var err error
 	d.client, err = zendesk.New(zendesk.Config{
 		BaseURL: "http://127.0.0.1", ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
-		RatePerMinute: 10_000, Logger: log, Clock: w.clock, Rand: rand.Float64, Transport: &late{w: w, next: w.sim.Transport()},
+		RatePerMinute: w.rate, Logger: log, Clock: w.clock, Rand: rand.Float64, Transport: &late{w: w, next: w.sim.Transport()},
 	})
 	w.must(err)
 	adapter := upstream.New(d.client, w.numbers, w.roles, log)

@@ -73,7 +73,7 @@ type Round struct {
 type Job struct {
 	ID       string
 	Mode     string // incremental, full, verify or user
-	Trigger  string // start, schedule, request
+	Trigger  string // start, schedule, request, or resume after a restart
 	State    string // queued, running, done, failed, cancelled
 	Started  time.Time
 	Ended    time.Time // zero while it runs
@@ -103,7 +103,9 @@ type Difference struct {
 
 // Progress is how far a job has walked one stream.
 type Progress struct {
-	Stream           string // users, tickets or identities
+	// Stream is users, tickets or identities; unresolved for the tickets of the
+	// search export; users_by_id and tickets_by_id for what is asked for one by one.
+	Stream           string
 	Pages            int64
 	Records          int64
 	RecordsPerSecond float64

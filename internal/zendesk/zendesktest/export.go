@@ -134,7 +134,7 @@ func decodeCursor(c string) (at uint32, id int64, ok bool) {
 // start time on. At the end of the stream the cursor is still there: it is
 // where the next run resumes.
 func (s *Server) exportByCursor(q *request, st stream) reply {
-	size, bad := exportSize(q)
+	size, bad := s.exportSize(q)
 	if bad != nil {
 		return *bad
 	}
@@ -193,7 +193,7 @@ func (s *Server) exportByCursor(q *request, st stream) reply {
 // that lies in one second holds the whole of it, however long, and the next
 // begins a second later, or it would never be left.
 func (s *Server) exportByTime(q *request, st stream) reply {
-	size, bad := exportSize(q)
+	size, bad := s.exportSize(q)
 	if bad != nil {
 		return *bad
 	}
@@ -237,17 +237,25 @@ func (s *Server) exportByTime(q *request, st stream) reply {
 	return reply{status: http.StatusOK, body: o.b}
 }
 
-func exportSize(q *request) (int, *reply) {
+func (s *Server) exportSize(q *request) (int, *reply) {
 	text := q.query.Get("per_page")
 	if text == "" {
-		return exportMost, nil
+		return s.pageMost(exportMost), nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
 		rep := badAttribute("per_page", "must be a positive integer")
 		return 0, &rep
 	}
-	return min(n, exportMost), nil
+	return min(n, s.pageMost(exportMost)), nil
+}
+
+// pageMost is how many records a page of an export has at the most.
+func (s *Server) pageMost(real int) int {
+	if s.opt.PageMost > 0 {
+		return min(real, s.opt.PageMost)
+	}
+	return real
 }
 
 func startTime(q *request) (int64, *reply) {

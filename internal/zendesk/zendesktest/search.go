@@ -246,6 +246,7 @@ func (s *Server) searchExport(q *request) reply {
 	if q.query.Get("page[size]") == "" {
 		size = searchExportPage
 	}
+	size = min(size, s.pageMost(searchExportMost))
 	kind := q.query.Get("filter[type]")
 	if kind != "user" && kind != "ticket" {
 		return badAttribute("filter[type]", "must be one of ticket, user")

@@ -68,6 +68,10 @@ type Options struct {
 	// DefaultSearchLag, a negative value no lag.
 	SearchLag time.Duration
 	Limits    Limits
+	// PageMost makes the pages of the exports and of the search export no
+	// larger, whatever is asked for: an account a hundredth as large behaves as
+	// the real one under the real limits. 0 leaves them at a thousand.
+	PageMost int
 
 	ClientID, ClientSecret string // OAuth client credentials
 	Email                  string // the owner's, an admin
