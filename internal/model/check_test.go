@@ -38,12 +38,12 @@ func (w *world) check(number string, withTickets bool, a caller.Answer, watermar
 			w.ticketsShown(c, a.Stale, from, after, wrong)
 		}
 	}
-	if a.Stale || watermark.Before(w.filled.Add(restAfterFill)) {
-		return faults // it says itself that something may be missing; and see restAfterFill
+	if a.Stale {
+		return faults // it says itself that something may be missing
 	}
 	from = earlier(from, watermark)
 	for id, l := range w.history.users {
-		if !shown[id] && l.all(from, after, func(v version[zendesktest.TruthUser]) bool {
+		if !shown[id] && l.all(from, after, w.history.known[caller.Users], func(v version[zendesktest.TruthUser]) bool {
 			return !v.gone && v.is.Active && v.is.Role == "end-user" && w.key(v.is.Phone) == number
 		}) {
 			wrong("user %d had the number all the time from %s to %s, and is missing: %q", id,
@@ -53,15 +53,10 @@ func (w *world) check(number string, withTickets bool, a caller.Answer, watermar
 	return faults
 }
 
-// restAfterFill is for how long after the first fill somebody may be missing:
-// who changed within the newest minute was left out of it, as of any export,
-// and comes once they have rested for a minute.
-const restAfterFill = 5 * time.Minute
-
 // all tells whether something held all the time, of every version that an
 // answer may show.
-func (l life[T]) all(from, to time.Time, holds func(version[T]) bool) bool {
-	versions, absent := l.possible(from, to)
+func (l life[T]) all(from, to time.Time, known marks, holds func(version[T]) bool) bool {
+	versions, absent := l.possible(from, to, known)
 	return !absent && !slices.ContainsFunc(versions, func(v version[T]) bool { return !holds(v) })
 }
 
@@ -70,7 +65,7 @@ func (w *world) userShown(number string, u *caller.User, from, after time.Time) 
 	if len(l) == 0 {
 		return "there never was such a user"
 	}
-	possible, _ := l.possible(from, after)
+	possible, _ := l.possible(from, after, w.history.known[caller.Users])
 	if last := l[len(l)-1]; last.gone && last.at.Before(after) {
 		// Nothing tells of somebody who vanished, nor of what they changed before
 		// that: until a full run they stay as an export last showed them.
@@ -130,7 +125,7 @@ func (w *world) ticketsShown(c *caller.Caller, stale bool, from, after time.Time
 		text := ticketText(t.RequesterID, t.AssigneeID, t.Status, t.Priority, t.Type, t.Subject, t.Tags, t.UpdatedAt)
 		var were []string
 		ok := false
-		possible, _ := w.history.tickets[t.ID].possible(from, after)
+		possible, _ := w.history.tickets[t.ID].possible(from, after, w.history.known[caller.Tickets])
 		for _, v := range possible {
 			was := truthText(&v.is)
 			ok = ok || was == text
@@ -145,7 +140,7 @@ func (w *world) ticketsShown(c *caller.Caller, stale bool, from, after time.Time
 		return
 	}
 	for _, id := range w.history.owned[c.User.ID] {
-		if !shown[id] && w.history.tickets[id].all(from, after, func(v version[zendesktest.TruthTicket]) bool {
+		if !shown[id] && w.history.tickets[id].all(from, after, w.history.known[caller.Tickets], func(v version[zendesktest.TruthTicket]) bool {
 			return v.is.RequesterID == c.User.ID && v.is.Unresolved()
 		}) {
 			wrong("ticket %d of user %d was unresolved all the time from %s to %s, and is missing", id, c.User.ID,

@@ -31,6 +31,7 @@ func TestTenMillionOldTicketsAreUsableInMinutes(t *testing.T) {
 			}
 		}
 		pause(3 * time.Hour)
+		w.history = newHistory(w.sim)
 		began := time.Now()
 		w.rate = 400
 		w.start()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"aniproxy/internal/caller"
 	"aniproxy/internal/zendesk/zendesktest"
 )
 
@@ -26,19 +27,22 @@ type version[T any] struct {
 // life is all versions of one object, oldest first.
 type life[T any] []version[T]
 
+// marks are the moments up to which a stream was known, one after the other:
+// its watermarks.
+type marks []time.Time
+
 // possible are the versions that an answer may show which says that it is
-// true of some moment from from to to.
+// true of some moment from from to to, and whether the object may be missing.
 //
 // An export leaves out the newest minute, and with it every object that
 // changed within it, whatever changed before. So an object that changes again
-// and again without a minute's rest stays as it was before the first of those
-// changes, while the stream goes on: its earlier versions are possible too,
-// and, where it is not older than that, that it is not there at all.
-func (l life[T]) possible(from, to time.Time) (versions life[T], absent bool) {
+// and again, and never rested as an export was read to its end, stays as it was
+// before the first of those changes, or is missing if it was new, while the
+// stream goes on.
+func (l life[T]) possible(from, to time.Time, known marks) (versions life[T], absent bool) {
 	if len(l) == 0 {
 		return nil, true
 	}
-	absent = l[0].at.After(from)
 	first := 0
 	for i := range l {
 		if !l[i].at.After(from) {
@@ -49,15 +53,24 @@ func (l life[T]) possible(from, to time.Time) (versions life[T], absent bool) {
 	for last+1 < len(l) && !l[last+1].at.After(to) {
 		last++
 	}
-	if first+1 < len(l) && l[first+1].at.Before(from.Add(hidden)) {
-		// It was left out as of from: how it was before it last rested.
-		for first > 0 && l[first].at.Sub(l[first-1].at) < 2*hidden {
-			first--
-		}
-		absent = absent || first == 0 && from.Sub(l[0].at) < 2*hidden
-		first = max(first-1, 0)
+	for first > 0 && l.unheard(l[first].at, to, known) {
+		first--
 	}
-	return l[first : last+1], absent
+	return l[first : last+1], l[0].at.After(from) || first == 0 && l.unheard(l[0].at, to, known)
+}
+
+// unheard tells whether no export that was read to its end since a change can
+// have shown the object: each time it had changed within the minute left out.
+func (l life[T]) unheard(since, to time.Time, known marks) bool {
+	for _, mark := range known {
+		if mark.Before(since) || mark.After(to) {
+			continue
+		}
+		if !slices.ContainsFunc(l, func(v version[T]) bool { return v.at.After(mark.Add(-time.Second)) && v.at.Before(mark.Add(hidden)) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // history is what was true, and when.
@@ -67,6 +80,7 @@ type history struct {
 	mu      sync.RWMutex
 	users   map[int64]life[zendesktest.TruthUser]
 	tickets map[int64]life[zendesktest.TruthTicket]
+	known   map[caller.Stream]marks
 	// owned are the tickets that each person ever had.
 	owned map[int64][]int64
 	// kinds count the edits of each kind.
@@ -76,7 +90,7 @@ type history struct {
 func newHistory(sim *zendesktest.Server) *history {
 	h := &history{
 		sim: sim, users: map[int64]life[zendesktest.TruthUser]{}, tickets: map[int64]life[zendesktest.TruthTicket]{},
-		owned: map[int64][]int64{}, kinds: map[string]int{},
+		owned: map[int64][]int64{}, known: map[caller.Stream]marks{}, kinds: map[string]int{},
 	}
 	var past time.Time
 	for u := range sim.Truth().Users() {
@@ -87,6 +101,17 @@ func newHistory(sim *zendesktest.Server) *history {
 		h.owned[t.RequesterID] = append(h.owned[t.RequesterID], t.ID)
 	}
 	return h
+}
+
+// heard notes how far the streams have come.
+func (h *history) heard(s caller.Streams) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range []caller.Position{s.Users, s.Tickets} {
+		if m := h.known[p.Stream]; p.Complete && (len(m) == 0 || m[len(m)-1].Before(p.Watermark)) {
+			h.known[p.Stream] = append(m, p.Watermark)
+		}
+	}
 }
 
 // change does an edit and notes what became of the objects that it touched.

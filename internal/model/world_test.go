@@ -34,7 +34,6 @@ type world struct {
 	t       *testing.T
 	sim     *zendesktest.Server
 	history *history
-	filled  time.Time // when the mirror was first complete
 	numbers *ani.Normalizer
 	keys    sync.Map // phone → E.164
 	roles   []string
@@ -108,7 +107,6 @@ func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, pe
 	for !w.daemon.store.Streams().Filled() {
 		pause(time.Second)
 	}
-	w.filled = time.Now()
 	return w
 }
 
@@ -143,7 +141,11 @@ func (w *world) start() {
 	adapter := upstream.New(d.client, w.numbers, w.roles, log)
 	d.store, err = store.Open(store.Options{
 		Path: w.path, Logger: log, Clock: w.clock, KeepResolved: 168 * time.Hour, Key: w.numbers.Key,
-		KeyRules: w.numbers.Fingerprint(), OnCommit: func(c caller.Change) { d.resolver.Invalidate(c) }, NoSync: true,
+		KeyRules: w.numbers.Fingerprint(), OnCommit: func(c caller.Change) {
+			d.resolver.Invalidate(c)
+			w.history.heard(d.store.Streams())
+		},
+		NoSync: true,
 	})
 	w.must(err)
 	d.resolver, err = cache.New(cache.Options{

@@ -251,11 +251,11 @@ func (s *Server) exportSize(q *request) (int, *reply) {
 }
 
 // pageMost is how many records a page of an export has at the most.
-func (s *Server) pageMost(real int) int {
+func (s *Server) pageMost(most int) int {
 	if s.opt.PageMost > 0 {
-		return min(real, s.opt.PageMost)
+		return min(most, s.opt.PageMost)
 	}
-	return real
+	return most
 }
 
 func startTime(q *request) (int64, *reply) {
