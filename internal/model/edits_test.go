@@ -18,6 +18,7 @@ type editor struct {
 	agents  []int64
 	open    []int64 // tickets that are not deleted for good
 	made    int
+	hotAt   int
 	numbers int // how many different numbers there are
 }
 
@@ -49,6 +50,26 @@ func (e *editor) phone() string { return phone(e.rng.IntN(e.numbers), e.rng.IntN
 
 func pick[T any](rng *rand.Rand, from []T) T { return from[rng.IntN(len(from))] }
 
+// hot is how many people and tickets are changed far more often than others for
+// a while: what reads them overlaps.
+const hot = 4
+
+// someone is a person, often one of the few that are hot.
+func (e *editor) someone() int64 { return e.one(e.people) }
+
+// ticket is one, often one of the hot.
+func (e *editor) ticket() int64 { return e.one(e.open) }
+
+func (e *editor) one(of []int64) int64 {
+	if e.rng.IntN(60) == 0 {
+		e.hotAt = e.rng.IntN(1 << 20)
+	}
+	if e.rng.IntN(3) == 0 {
+		return of[(e.hotAt+e.rng.IntN(hot))%len(of)]
+	}
+	return pick(e.rng, of)
+}
+
 // outcome is what an edit touched.
 type outcome struct{ users, tickets []int64 }
 
@@ -64,15 +85,15 @@ type edit struct {
 
 var edits = []edit{
 	{"phone set", 10, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		return user(id), sim.SetPhone(id, e.phone())
 	}},
 	{"phone taken away", 2, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		return user(id), sim.SetPhone(id, "")
 	}},
 	{"phone passed on", 5, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		from, to := pick(e.rng, e.people), pick(e.rng, e.people)
+		from, to := e.someone(), e.someone()
 		u, ok := sim.Truth().User(from)
 		if !ok || from == to {
 			return outcome{}, nil
@@ -83,11 +104,11 @@ var edits = []edit{
 		return user(from, to), sim.SetPhone(to, u.Phone)
 	}},
 	{"identity given", 6, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		return user(id), sim.AddIdentity(id, e.phone())
 	}},
 	{"identity taken away", 5, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		u, ok := sim.Truth().User(id)
 		if !ok || len(u.Identities) == 0 {
 			return outcome{}, nil
@@ -95,7 +116,7 @@ var edits = []edit{
 		return user(id), sim.RemoveIdentity(id, pick(e.rng, u.Identities))
 	}},
 	{"identity passed on", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		from, to := pick(e.rng, e.people), pick(e.rng, e.people)
+		from, to := e.someone(), e.someone()
 		u, ok := sim.Truth().User(from)
 		if !ok || from == to || len(u.Identities) == 0 {
 			return outcome{}, nil
@@ -107,26 +128,26 @@ var edits = []edit{
 		return user(from, to), sim.AddIdentity(to, phone)
 	}},
 	{"name", 5, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		e.made++
 		return user(id), sim.SetName(id, fmt.Sprintf("Renamed %d", e.made))
 	}},
 	{"user tags", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		e.made++
 		return user(id), sim.SetUserTags(id, fmt.Sprintf("tag%d", e.made))
 	}},
 	{"e-mail", 2, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		e.made++
 		return user(id), sim.SetEmail(id, fmt.Sprintf("mail%d@example.com", e.made))
 	}},
 	{"suspended or back", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		return user(id), sim.SuspendUser(id, e.rng.IntN(2) == 0)
 	}},
 	{"role", 1, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.people)
+		id := e.someone()
 		return user(id), sim.SetRole(id, pick(e.rng, []string{"end-user", "end-user", "agent"}))
 	}},
 	{"user created", 5, func(e *editor, sim *zendesktest.Server) (outcome, error) {
@@ -163,7 +184,7 @@ var edits = []edit{
 	}},
 	{"users merged", 2, func(e *editor, sim *zendesktest.Server) (outcome, error) {
 		loser := e.lose()
-		winner := pick(e.rng, e.people)
+		winner := e.someone()
 		touched := outcome{users: []int64{loser, winner}}
 		for _, t := range sim.Truth().TicketsOf(loser) {
 			touched.tickets = append(touched.tickets, t.ID)
@@ -173,44 +194,44 @@ var edits = []edit{
 	{"ticket created", 12, func(e *editor, sim *zendesktest.Server) (outcome, error) {
 		e.made++
 		id, err := sim.CreateTicket(zendesktest.TicketSpec{
-			Requester: pick(e.rng, e.people), Subject: fmt.Sprintf("Trouble %d", e.made),
+			Requester: e.someone(), Subject: fmt.Sprintf("Trouble %d", e.made),
 			Priority: pick(e.rng, []string{"", "low", "high", "urgent"}), Type: pick(e.rng, []string{"", "incident", "question"}),
 		})
 		e.open = append(e.open, id)
 		return ticket(id), err
 	}},
 	{"ticket status", 18, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.SetTicketStatus(id, pick(e.rng, []string{"open", "pending", "hold", "solved", "closed", "open"}))
 	}},
 	{"ticket priority", 4, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.SetTicketPriority(id, pick(e.rng, []string{"", "low", "normal", "urgent"}))
 	}},
 	{"ticket subject", 4, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		e.made++
 		return ticket(id), sim.SetTicketSubject(id, fmt.Sprintf("Other trouble %d", e.made))
 	}},
 	{"ticket tags", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		e.made++
 		return ticket(id), sim.SetTicketTags(id, fmt.Sprintf("tag%d", e.made))
 	}},
 	{"ticket moved to another requester", 5, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
-		return ticket(id), sim.SetTicketRequester(id, pick(e.rng, e.people))
+		id := e.ticket()
+		return ticket(id), sim.SetTicketRequester(id, e.someone())
 	}},
 	{"ticket assigned", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.SetTicketAssignee(id, pick(e.rng, e.agents))
 	}},
 	{"ticket deleted", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.DeleteTicket(id)
 	}},
 	{"ticket restored", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.RestoreTicket(id)
 	}},
 	{"ticket scrubbed", 1, func(e *editor, sim *zendesktest.Server) (outcome, error) {
@@ -222,11 +243,11 @@ var edits = []edit{
 		return ticket(id), sim.ScrubTicket(id)
 	}},
 	{"ticket bumped by the system", 4, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.SystemBump(id)
 	}},
 	{"comment", 3, func(e *editor, sim *zendesktest.Server) (outcome, error) {
-		id := pick(e.rng, e.open)
+		id := e.ticket()
 		return ticket(id), sim.AddComment(id, "Looked into it.", false)
 	}},
 }

@@ -62,6 +62,7 @@ func (l life[T]) possible(from, to time.Time, known marks) (versions life[T], ab
 // unheard tells whether no export that was read to its end since a change can
 // have shown the object: each time it had changed within the minute left out.
 func (l life[T]) unheard(since, to time.Time, known marks) bool {
+	read := false
 	for _, mark := range known {
 		if mark.Before(since) || mark.After(to) {
 			continue
@@ -69,8 +70,9 @@ func (l life[T]) unheard(since, to time.Time, known marks) bool {
 		if !slices.ContainsFunc(l, func(v version[T]) bool { return v.at.After(mark.Add(-time.Second)) && v.at.Before(mark.Add(hidden)) }) {
 			return false
 		}
+		read = true
 	}
-	return true
+	return read
 }
 
 // history is what was true, and when.

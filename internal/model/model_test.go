@@ -70,7 +70,7 @@ func story(t *testing.T, seed uint64, count int) {
 		SlashTypes: rng.IntN(2) == 0, Delay: time.Duration(rng.IntN(90)) * time.Second,
 	}, people)
 	defer w.sim.Close()
-	w.lateness.Store(int64(20 * time.Second))
+	w.lateness.Store(int64(time.Duration(1+rng.IntN(40)) * time.Second))
 
 	var asked, found, faults atomic.Int64
 	stop := make(chan struct{})
@@ -101,6 +101,9 @@ func story(t *testing.T, seed uint64, count int) {
 	for i := 0; i < count && faults.Load() < 6; i++ {
 		e.next()
 		w.disturb(rng)
+		if rng.IntN(3) == 0 {
+			w.reread(e.someone())
+		}
 		pause(between(rng))
 	}
 	close(stop)
@@ -130,8 +133,10 @@ func between(rng *rand.Rand) time.Duration {
 	switch n := rng.IntN(100); {
 	case n < 25:
 		return 0
+	case n < 50:
+		return time.Duration(rng.Int64N(int64(time.Second)))
 	case n < 90:
-		return time.Duration(rng.Int64N(int64(10 * time.Second)))
+		return time.Duration(rng.Int64N(int64(12 * time.Second)))
 	default:
 		return time.Duration(rng.Int64N(int64(3 * time.Minute)))
 	}
@@ -141,7 +146,10 @@ func between(rng *rand.Rand) time.Duration {
 // history.
 func (w *world) look(rng *rand.Rand) (a caller.Answer, faults []string) {
 	number := fmt.Sprintf("+1513555%04d", rng.IntN(numbers+2))
-	q := caller.Query{ANI: number, WithTickets: rng.IntN(4) == 0, Fresh: rng.IntN(20) == 0}
+	if last := w.lastRead.Load(); last != nil && rng.IntN(2) == 0 {
+		number = *last
+	}
+	q := caller.Query{ANI: number, WithTickets: rng.IntN(4) == 0, Fresh: rng.IntN(8) == 0}
 	var watermark, before, after time.Time
 	w.use(1, func() {
 		watermark, before = w.daemon.store.Streams().Users.Watermark, time.Now()
@@ -178,6 +186,19 @@ func (w *world) disturb(rng *rand.Rand) {
 }
 
 var paths = []string{"/api/v2/incremental/users", "/api/v2/incremental/tickets", "/api/v2/users/show_many", "/api/v2/tickets/show_many", "/api/v2/search", "/api/v2/users/*/tickets/requested"}
+
+// reread has one person read again, as an admin would, beside whatever goes on;
+// lookups ask for their number meanwhile.
+func (w *world) reread(id int64) {
+	w.use(1, func() {
+		// Refused where too many wait.
+		_, _ = w.daemon.mirror.Start(status.Request{Mode: "user", UserID: id, Trigger: "test"})
+	})
+	if u, ok := w.sim.Truth().User(id); ok && w.key(u.Phone) != "" {
+		number := w.key(u.Phone)
+		w.lastRead.Store(&number)
+	}
+}
 
 // request asks for a run and does not wait for it.
 func (w *world) request(mode string) {

@@ -51,8 +51,9 @@ type world struct {
 
 	// up is held by whoever uses the daemon: one of users, or all of them to
 	// end it. Not a mutex: the bubble's time goes by while somebody waits.
-	up     *semaphore.Weighted
-	daemon *daemon
+	up       *semaphore.Weighted
+	lastRead atomic.Pointer[string] // the number of somebody who is read again
+	daemon   *daemon
 }
 
 // daemon is one life of it.
