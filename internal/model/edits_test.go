@@ -281,13 +281,18 @@ func (e *editor) next() {
 		if n -= edits[i].weight; n >= 0 {
 			continue
 		}
-		e.w.history.change(edits[i].name, func() (users, tickets []int64) {
-			touched, err := edits[i].do(e, e.w.sim)
-			if err != nil && len(touched.users) < 2 {
-				return nil, nil // a deleted ticket takes no change, and the like
-			}
-			return touched.users, touched.tickets
-		})
+		e.do(edits[i].name, func(sim *zendesktest.Server) (outcome, error) { return edits[i].do(e, sim) })
 		return
 	}
+}
+
+// do does an edit and has the history note what it touched.
+func (e *editor) do(kind string, edit func(*zendesktest.Server) (outcome, error)) {
+	e.w.history.change(kind, func() (users, tickets []int64) {
+		touched, err := edit(e.w.sim)
+		if err != nil && len(touched.users)+len(touched.tickets) < 2 {
+			return nil, nil // a deleted ticket takes no change, and the like
+		}
+		return touched.users, touched.tickets
+	})
 }

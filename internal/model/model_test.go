@@ -101,8 +101,14 @@ func story(t *testing.T, seed uint64, count int) {
 	for i := 0; i < count && faults.Load() < 6; i++ {
 		e.next()
 		w.disturb(rng)
-		if rng.IntN(3) == 0 {
+		switch rng.IntN(12) {
+		case 0, 1, 2:
 			w.reread(e.someone())
+		case 3:
+			for _, fault := range w.overtake(e, rng) {
+				t.Errorf("seed %d: %s", seed, fault)
+				faults.Add(1)
+			}
 		}
 		pause(between(rng))
 	}
@@ -149,14 +155,18 @@ func (w *world) look(rng *rand.Rand) (a caller.Answer, faults []string) {
 	if last := w.lastRead.Load(); last != nil && rng.IntN(2) == 0 {
 		number = *last
 	}
-	q := caller.Query{ANI: number, WithTickets: rng.IntN(4) == 0, Fresh: rng.IntN(8) == 0}
+	return w.ask(caller.Query{ANI: number, WithTickets: rng.IntN(4) == 0, Fresh: rng.IntN(8) == 0})
+}
+
+// ask does a lookup and holds its answer against the history.
+func (w *world) ask(q caller.Query) (a caller.Answer, faults []string) {
 	var watermark, before, after time.Time
 	w.use(1, func() {
 		watermark, before = w.daemon.store.Streams().Users.Watermark, time.Now()
 		a = w.daemon.resolver.Lookup(w.t.Context(), q)
 		after = time.Now()
 	})
-	faults = w.check(number, q.WithTickets, a, watermark, before, after)
+	faults = w.check(q.ANI, q.WithTickets, a, watermark, before, after)
 	for i := range faults {
 		faults[i] = fmt.Sprintf("at %s %s from %s, age %s, stale %v: %s", after.Format(clockTime), a.Outcome, a.Source, a.Age, a.Stale, faults[i])
 	}
@@ -186,6 +196,42 @@ func (w *world) disturb(rng *rand.Rand) {
 }
 
 var paths = []string{"/api/v2/incremental/users", "/api/v2/incremental/tickets", "/api/v2/users/show_many", "/api/v2/tickets/show_many", "/api/v2/search", "/api/v2/users/*/tickets/requested"}
+
+// overtake has one person read, changes them and a ticket of theirs meanwhile,
+// and asks Zendesk for them once more: where the first reading's answer comes
+// late, it is older than what is known by then.
+func (w *world) overtake(e *editor, rng *rand.Rand) (faults []string) {
+	id := e.someone()
+	u, ok := w.sim.Truth().User(id)
+	number := w.key(u.Phone)
+	if !ok || number == "" {
+		return nil
+	}
+	w.reread(id)
+	pause(time.Duration(rng.Int64N(int64(2 * time.Second))))
+	e.do("overtaken", func(sim *zendesktest.Server) (outcome, error) {
+		e.made++
+		touched := outcome{users: []int64{id}}
+		if own := sim.Truth().TicketsOf(id); len(own) > 0 {
+			t := pick(rng, own).ID
+			if sim.SetTicketStatus(t, pick(rng, []string{"open", "pending", "solved"})) == nil {
+				touched.tickets = []int64{t}
+			}
+		}
+		if rng.IntN(2) == 0 {
+			t, err := sim.CreateTicket(zendesktest.TicketSpec{Requester: id, Subject: fmt.Sprintf("Overtaken %d", e.made)})
+			if err == nil {
+				touched.tickets = append(touched.tickets, t)
+				e.open = append(e.open, t)
+			}
+		}
+		return touched, sim.SetName(id, fmt.Sprintf("Overtaken %d", e.made))
+	})
+	_, faults = w.ask(caller.Query{ANI: number, Fresh: true})
+	pause(time.Duration(rng.Int64N(int64(10 * time.Second))))
+	_, more := w.ask(caller.Query{ANI: number})
+	return append(faults, more...)
+}
 
 // reread has one person read again, as an admin would, beside whatever goes on;
 // lookups ask for their number meanwhile.

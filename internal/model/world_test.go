@@ -252,7 +252,7 @@ type late struct {
 func (l *late) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := l.next.RoundTrip(req)
 	most := l.w.lateness.Load()
-	if err != nil || most == 0 || rand.IntN(5) != 0 {
+	if err != nil || most == 0 || rand.IntN(3) != 0 {
 		return res, err
 	}
 	body, err := io.ReadAll(res.Body)
