@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -43,12 +44,7 @@ func (k *resyncCommand) request() (map[string]any, error) {
 // follows tells whether the command stays until the run has ended.
 func (k *resyncCommand) follows() bool { return k.Follow || k.Verify || k.User != 0 || k.ANI != "" }
 
-// syncState is the part of /v1/admin/sync that is read here.
-type syncState struct {
-	Job  *syncJob  `json:"job"` // the one that runs
-	Last []syncJob `json:"last"`
-}
-
+// syncJob is the part of a job of /v1/admin/sync that is read here.
 type syncJob struct {
 	ID       string `json:"id"`
 	Mode     string `json:"mode"`
@@ -119,20 +115,14 @@ func (k *resyncCommand) follow(c *console, id string) error {
 	}
 }
 
+// job asks how far a job is. One that the daemon does not know was another
+// daemon's: it has started again meanwhile.
 func (k *resyncCommand) job(ctx context.Context, id string) (syncJob, error) {
-	var s syncState
-	if _, err := k.ask(ctx, http.MethodGet, "/v1/admin/sync", nil, &s); err != nil {
-		return syncJob{}, err
+	var job syncJob
+	if _, err := k.ask(ctx, http.MethodGet, "/v1/admin/sync?job="+url.QueryEscape(id), nil, &job); err != nil {
+		return syncJob{}, fmt.Errorf("the run cannot be followed (a daemon that has started again does not know it): %w", err)
 	}
-	if s.Job != nil && s.Job.ID == id {
-		return *s.Job, nil
-	}
-	for _, j := range s.Last {
-		if j.ID == id {
-			return j, nil
-		}
-	}
-	return syncJob{ID: id, State: "waiting"}, nil // behind the one that runs
+	return job, nil
 }
 
 func (j *syncJob) print(c *console) {

@@ -85,6 +85,10 @@ func withWebhooks(t *testing.T) *rig {
 	if again, err := os.ReadFile(file); err != nil || !bytes.Equal(first, again) {
 		t.Errorf("the secrets differ after the installation again: %v", err)
 	}
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), []string{"webhook", "install", "--url", "https://other.example.com"}, env, strings.NewReader(""), &out, &errs); code != exitFailed || !strings.Contains(errs.String(), "--replace") {
+		t.Errorf("another address: code %d, %s%s", code, &out, &errs)
+	}
 	r := setUp(t, rigOptions{sim: sim, config: func(cfg *config.Config) {
 		for _, line := range strings.Fields(string(first)) {
 			cfg.Webhook.Secrets = append(cfg.Webhook.Secrets, config.Secret(line))

@@ -24,6 +24,7 @@ type webhookInstallCommand struct {
 	configFlag
 	URL         string `name:"url" help:"Where Zendesk reaches the proxy, https; left out, it is taken from server.acme_domains." placeholder:"https://ani.example.com"`
 	SecretsFile string `help:"Write the signing secrets to this file, for webhook.secrets_file, instead of showing them; left out, it is the one that the configuration names." placeholder:"FILE"`
+	Replace     bool   `help:"Take the webhooks over from another address that they post to."`
 	DryRun      bool   `help:"Show what would be done, and do nothing."`
 }
 
@@ -74,7 +75,7 @@ func (k *webhookInstallCommand) Run(c *console) error {
 		return err
 	}
 	defer client.Close()
-	i := installer{c: c, zendesk: client.As(zendesk.Comments), endpoint: endpoint, dry: k.DryRun, file: cmp.Or(k.SecretsFile, cfg.Webhook.SecretsFile)}
+	i := installer{c: c, zendesk: client.As(zendesk.Comments), endpoint: endpoint, dry: k.DryRun, replace: k.Replace, file: cmp.Or(k.SecretsFile, cfg.Webhook.SecretsFile)}
 	return i.run(c.ctx)
 }
 
@@ -103,6 +104,7 @@ type installer struct {
 	zendesk  *zendesk.Client
 	endpoint string
 	dry      bool
+	replace  bool
 	file     string // where the secrets go, "" shows them
 }
 
@@ -155,6 +157,11 @@ func (i *installer) webhook(ctx context.Context, have []zendesk.Webhook, want ze
 	if is.Endpoint == want.Endpoint && is.Status == zendesk.WebhookActive && slices.Equal(is.Subscriptions, want.Subscriptions) {
 		i.say("keep", "webhook %q: it is as it should be", want.Name)
 		return is.ID, nil
+	}
+	if is.Endpoint != want.Endpoint && !i.replace {
+		return "", &exit{code: exitFailed, text: fmt.Sprintf(
+			"webhook %q is there and posts to %s; --replace has it post to %s instead (another proxy may be listening there)",
+			want.Name, is.Endpoint, want.Endpoint)}
 	}
 	i.say("change", "webhook %q to %s: %s", want.Name, want.Endpoint, enumerated(want.Subscriptions))
 	if i.dry {

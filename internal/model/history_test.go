@@ -27,47 +27,53 @@ type version[T any] struct {
 // life is all versions of one object, oldest first.
 type life[T any] []version[T]
 
-// marks are the moments up to which a stream was known, one after the other:
-// its watermarks.
-type marks []time.Time
+// mark is a moment up to which a stream was known, its watermark, and when that
+// was written down.
+type mark struct{ known, written time.Time }
 
-// possible are the versions that an answer may show which says that it is
-// true of some moment from from to to, and whether the object may be missing.
+// moments are those that an answer is about: it says that it is true of some
+// moment from the first, and was asked for and given at the two others.
+type moments struct{ from, asked, given time.Time }
+
+// possible are the versions that an answer may show, and whether the object may
+// be missing.
 //
 // An export leaves out the newest minute, and with it every object that
 // changed within it, whatever changed before. So an object that changes again
 // and again, and never rested as an export was read to its end, stays as it was
 // before the first of those changes, or is missing if it was new, while the
 // stream goes on.
-func (l life[T]) possible(from, to time.Time, known marks) (versions life[T], absent bool) {
+func (l life[T]) possible(m moments, known []mark) (versions life[T], absent bool) {
 	if len(l) == 0 {
 		return nil, true
 	}
 	first := 0
 	for i := range l {
-		if !l[i].at.After(from) {
+		if !l[i].at.After(m.from) {
 			first = i
 		}
 	}
 	last := first
-	for last+1 < len(l) && !l[last+1].at.After(to) {
+	for last+1 < len(l) && !l[last+1].at.After(m.given) {
 		last++
 	}
-	for first > 0 && l.unheard(l[first].at, to, known) {
+	for first > 0 && l.unheard(l[first].at, m.asked, known) {
 		first--
 	}
-	return l[first : last+1], l[0].at.After(from) || first == 0 && l.unheard(l[0].at, to, known)
+	return l[first : last+1], l[0].at.After(m.from) || first == 0 && l.unheard(l[0].at, m.asked, known)
 }
 
 // unheard tells whether no export that was read to its end since a change can
 // have shown the object: each time it had changed within the minute left out.
-func (l life[T]) unheard(since, to time.Time, known marks) bool {
+func (l life[T]) unheard(since, asked time.Time, known []mark) bool {
 	read := false
-	for _, mark := range known {
-		if mark.Before(since) || mark.After(to) {
+	for _, k := range known {
+		if k.known.Before(since) || k.written.After(asked) {
 			continue
 		}
-		if !slices.ContainsFunc(l, func(v version[T]) bool { return v.at.After(mark.Add(-time.Second)) && v.at.Before(mark.Add(hidden)) }) {
+		if !slices.ContainsFunc(l, func(v version[T]) bool {
+			return v.at.After(k.known.Add(-time.Second)) && v.at.Before(k.known.Add(hidden))
+		}) {
 			return false
 		}
 		read = true
@@ -82,7 +88,7 @@ type history struct {
 	mu      sync.RWMutex
 	users   map[int64]life[zendesktest.TruthUser]
 	tickets map[int64]life[zendesktest.TruthTicket]
-	known   map[caller.Stream]marks
+	known   map[caller.Stream][]mark
 	// owned are the tickets that each person ever had.
 	owned map[int64][]int64
 	// kinds count the edits of each kind.
@@ -92,7 +98,7 @@ type history struct {
 func newHistory(sim *zendesktest.Server) *history {
 	h := &history{
 		sim: sim, users: map[int64]life[zendesktest.TruthUser]{}, tickets: map[int64]life[zendesktest.TruthTicket]{},
-		owned: map[int64][]int64{}, known: map[caller.Stream]marks{}, kinds: map[string]int{},
+		owned: map[int64][]int64{}, known: map[caller.Stream][]mark{}, kinds: map[string]int{},
 	}
 	var past time.Time
 	for u := range sim.Truth().Users() {
@@ -110,8 +116,8 @@ func (h *history) heard(s caller.Streams) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range []caller.Position{s.Users, s.Tickets} {
-		if m := h.known[p.Stream]; p.Complete && (len(m) == 0 || m[len(m)-1].Before(p.Watermark)) {
-			h.known[p.Stream] = append(m, p.Watermark)
+		if m := h.known[p.Stream]; p.Complete && (len(m) == 0 || m[len(m)-1].known.Before(p.Watermark)) {
+			h.known[p.Stream] = append(m, mark{p.Watermark, time.Now()})
 		}
 	}
 }

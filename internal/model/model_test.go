@@ -114,8 +114,8 @@ func story(t *testing.T, seed uint64, count int) {
 	}
 	close(stop)
 	looking.Wait()
-	w.settle()
-	for i, fault := range w.compare() {
+	w.settle(seed)
+	for i, fault := range w.compare(false) {
 		if i < 6 {
 			t.Errorf("seed %d, after the last sync: %s", seed, fault)
 		}
@@ -255,7 +255,7 @@ func (w *world) request(mode string) {
 }
 
 // settle ends all that goes wrong, and syncs for the last time.
-func (w *world) settle() {
+func (w *world) settle(seed uint64) {
 	w.sim.ClearFaults()
 	w.lateness.Store(0)
 	pause(2 * caller.SearchLag) // webhooks, the search index and the hidden minute come to rest
@@ -264,6 +264,13 @@ func (w *world) settle() {
 	for _, mode := range []string{"incremental", "full", "full"} {
 		if job := w.run(mode); job.State != "done" {
 			w.t.Errorf("the last %s run ended as %s: %s", mode, job.State, job.Error)
+		}
+		if mode == "incremental" {
+			for i, fault := range w.compare(true) {
+				if i < 6 {
+					w.t.Errorf("seed %d, after the last increment: %s", seed, fault)
+				}
+			}
 		}
 	}
 	for range 1000 {

@@ -46,6 +46,7 @@ type world struct {
 	ticks   atomic.Int64 // no two requests are sent at the same moment
 
 	hooks    *webhook.Verifier
+	repeats  *webhook.Repeats
 	notices  atomic.Pointer[mirror.Syncer] // nil while the daemon is down
 	lateness atomic.Int64                  // how late an answer may be, in nanoseconds
 
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, pe
 	_, first := w.sim.CreateWebhook("https://ani.example.com/webhooks/zendesk", events...)
 	hooks, err := webhook.NewVerifier([]string{first, second}, time.Now)
 	w.must(err)
-	w.hooks = hooks
+	w.hooks, w.repeats = hooks, webhook.NewRepeats(time.Now)
 	for u := range w.sim.Truth().Users() {
 		if u.Role == "end-user" {
 			w.must(w.sim.SetPhone(u.ID, phone(rand.IntN(numbers), rand.IntN(spellings))))
@@ -239,7 +240,10 @@ func (r receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		r.w.t.Errorf("a webhook cannot be read: %v: %s", err, body)
 	}
-	m.Notice(notice.Objects)
+	signature := req.Header.Get("X-Zendesk-Webhook-Signature")
+	if r.w.repeats.Take(signature, notice.EventID) && !m.Notice(notice.Objects) {
+		r.w.repeats.Forget(signature, notice.EventID)
+	}
 	return answer, nil
 }
 
