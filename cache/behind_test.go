@@ -1,8 +1,11 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -264,7 +267,8 @@ func TestCloseEndsAWalkBehind(t *testing.T) {
 
 func TestAPanicBehindHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, g := setUpBehind(t)
+		var lines bytes.Buffer
+		b, g := setUpBehind(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&lines, nil)) })
 		g.panics = true
 		b.pass(6 * time.Minute)
 		b.ask(numberA)
@@ -272,6 +276,10 @@ func TestAPanicBehindHurtsNobody(t *testing.T) {
 		b.expect("after it", b.ask(numberA), caller.Found, caller.FromMemory, "Ann")
 		if s := b.Stats(); s.RefreshesFailed != 1 || s.WalksInFlight != 0 || b.behind.active != 0 {
 			t.Errorf("counted %+v, %d active; want one failed and nothing under way", s, b.behind.active)
+		}
+		// What a panic says may quote a record.
+		if said := lines.String(); strings.Contains(said, "a fault in the adapter") || !strings.Contains(said, "of type string") {
+			t.Errorf("the log says %s", said)
 		}
 	})
 }

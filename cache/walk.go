@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -164,12 +165,20 @@ func (r *Resolver) walkOnce(k key) (e *entry, err error) {
 	return e, nil
 }
 
-// contain makes an error of a panic.
+// contain makes an error of a panic. What a panic says may quote a record, so
+// only the runtime's own words are kept; the stack goes to the log.
 func (r *Resolver) contain(in string, err *error) {
-	if p := recover(); p != nil {
-		r.log.Error("a walk panicked", slog.String("in", in), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		*err = fmt.Errorf("panic in %s: %v", in, p)
+	p := recover()
+	if p == nil {
+		return
 	}
+	var fault runtime.Error
+	if e, ok := p.(error); ok && errors.As(e, &fault) {
+		*err = fmt.Errorf("panic in %s: %w", in, fault)
+	} else {
+		*err = fmt.Errorf("panic in %s, of type %T", in, p)
+	}
+	r.log.Error("a walk panicked", slog.String("in", in), slog.Any("error", *err), slog.String("stack", string(debug.Stack())))
 }
 
 // found is what a walk has learnt.

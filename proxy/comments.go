@@ -65,6 +65,7 @@ func (s *Server) comment(c *call) error {
 	if !told {
 		return errNotFound("this client was told of no such ticket in the last 48 hours")
 	}
+	intake.Record.UserID = s.requesterOf(ticketID)
 	return s.accept(c, &intake)
 }
 
@@ -228,6 +229,17 @@ func (s *Server) mayWrite(c *call, kind outbox.Told, id int64) (bool, error) {
 	return ok && s.o.TicketPolicy.Shows(&t), err
 }
 
+// requesterOf is whose ticket it is, by which an erasure finds its comments
+// when the mirror has forgotten the ticket. 0 where the mirror does not hold it
+// as unresolved, or cannot be read: the comment is taken all the same.
+func (s *Server) requesterOf(ticketID int64) int64 {
+	t, ok, err := s.o.Directory.Ticket(ticketID)
+	if err != nil || !ok {
+		return 0
+	}
+	return t.RequesterID
+}
+
 // tell notes whom and which tickets an answer tells a client of, as far as it
 // may read them.
 func (s *Server) tell(c *call, choice *caller.Choice) {
@@ -367,7 +379,7 @@ func newRecordJSON(r *outbox.Record, content bool) recordJSON {
 		commentJSON: newCommentJSON(r), Kind: r.Kind, Client: r.Client, UserID: none,
 		InDoubt: r.InDoubt, FollowUp: r.FollowUp, NextTry: moment(r.NextTry), Settled: moment(r.Settled),
 	}
-	if r.UserID != 0 {
+	if r.Kind == outbox.Ticket && r.UserID != 0 {
 		j.UserID = fmt.Sprint(r.UserID)
 	}
 	if content {

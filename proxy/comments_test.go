@@ -232,6 +232,7 @@ func TestWhatACommentSays(t *testing.T) {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
 			tt.want.Kind, tt.want.Client, tt.want.TicketID, tt.want.State = outbox.Comment, "flow", 503, outbox.Queued
+			tt.want.UserID = ann().User.ID
 			all := w.shelf.all()
 			if diff := cmp.Diff([]outbox.Record{tt.want}, all, cmpopts.IgnoreFields(outbox.Record{}, "ID", "Seq", "Accepted")); diff != "" {
 				t.Errorf("the record (-want +got):\n%s", diff)

@@ -204,7 +204,7 @@ func (x *explainer) refresh() stepJSON {
 }
 
 func (x *explainer) streams() stepJSON {
-	step := stepJSON{Step: "streams", Result: "both have been read to their end: absence in the mirror is proof"}
+	step := stepJSON{Step: "streams", Result: "both have been read to their end"}
 	if !x.e.Streams.Filled() {
 		step.Result = "not yet read to their end: absence in the mirror proves nothing"
 	}

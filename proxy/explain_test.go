@@ -63,7 +63,7 @@ func (e *explained) details(step string) string {
 
 func TestExplain(t *testing.T) {
 	escaped := url.QueryEscape
-	streams := "streams: both have been read to their end: absence in the mirror is proof"
+	streams := "streams: both have been read to their end"
 	tests := []struct {
 		name, query string
 		change      func(*Options)

@@ -54,7 +54,7 @@ func (s *Server) zendeskUpdate(c *call) error {
 	}
 	r, _, err := s.o.Outbox.Accept(c.Request().Context(), outbox.Intake{
 		Record: outbox.Record{
-			ID: s.o.RandomID(), Kind: outbox.Comment, Client: c.client.name, TicketID: id,
+			ID: s.o.RandomID(), Kind: outbox.Comment, Client: c.client.name, TicketID: id, UserID: s.requesterOf(id),
 			Body: comment.body, HTML: comment.html, Public: comment.public && s.o.AllowPublic,
 		},
 		Same: outbox.DigestOf("api/v2", c.client.name, strconv.FormatInt(id, 10), comment.body, strconv.FormatBool(comment.html), strconv.FormatBool(comment.public && s.o.AllowPublic)),

@@ -74,6 +74,7 @@ func TestUpdatesThatAreTaken(t *testing.T) {
 				t.Fatalf("status %d: %s", got.status, got.body)
 			}
 			tt.want.Kind, tt.want.Client, tt.want.TicketID, tt.want.State = outbox.Comment, connector, 503, outbox.Queued
+			tt.want.UserID = ann().User.ID
 			records := w.shelf.all()
 			if diff := cmp.Diff([]outbox.Record{tt.want}, records, cmpopts.IgnoreFields(outbox.Record{}, "ID", "Seq", "Accepted")); diff != "" {
 				t.Errorf("the outbox (-want +got):\n%s", diff)
@@ -208,6 +209,9 @@ func TestACommentOnATicketThatWasSolvedDuringTheCall(t *testing.T) {
 	got := w.put(t, "2", `{"ticket":{"comment":{"body":"x"}}}`)
 	if auditOf(t, got) != "1" || len(w.shelf.all()) != 1 {
 		t.Errorf("%d: %s", got.status, got.body)
+	}
+	if user := w.shelf.all()[0].UserID; user != 0 {
+		t.Errorf("the requester of a ticket that the mirror does not hold is %d", user)
 	}
 	if ticket := fmt.Sprint(got.json(t)["ticket"]); ticket != "map[id:2 url:https://acme.zendesk.com/api/v2/tickets/2.json]" {
 		t.Errorf("the ticket is %s", ticket)

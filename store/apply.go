@@ -23,6 +23,8 @@ type transaction struct {
 	// urgent batches tell of records that were only confirmed too: the age of
 	// an answer hangs on it. For an export's the stream's watermark speaks.
 	urgent bool
+	// positions, where it is not nil, has where the walks stand after this batch.
+	positions *caller.Batch
 
 	users   map[int64]*userEdit
 	tickets map[int64]*ticketEdit
@@ -52,6 +54,7 @@ func (t *transaction) reset() {
 	t.tickets = map[int64]*ticketEdit{}
 	t.checked = map[int64]int64{}
 	t.unsure = map[caller.Object]struct{}{}
+	t.positions = nil
 }
 
 func (t *transaction) bucket(name []byte) *bolt.Bucket { return t.tx.Bucket(name) }
@@ -78,7 +81,8 @@ func (t *transaction) apply(b *caller.Batch) error {
 			return err
 		}
 	}
-	return writePositions(t.tx, b)
+	t.positions = b
+	return nil
 }
 
 func (t *transaction) applyGone(g caller.Gone) error {
@@ -214,7 +218,8 @@ func (t *transaction) differs(bucket []byte, was bool, key, value []byte) bool {
 	return !was || !bytes.Equal(t.bucket(bucket).Get(key), value)
 }
 
-// flush writes everything that the batch changed and says what it was.
+// flush writes everything that the batch changed and says what it was. The
+// positions come last, since a batch in doubt moves none of a walk.
 func (t *transaction) flush() error {
 	people := map[int64]struct{}{}
 	numbers := map[string]struct{}{}
@@ -243,6 +248,11 @@ func (t *transaction) flush() error {
 	slices.Sort(t.change.Numbers)
 	slices.Sort(t.change.People)
 	t.settle()
+	if t.positions != nil {
+		if err := writePositions(t.tx, t.positions, len(t.change.Unsure) > 0); err != nil {
+			return err
+		}
+	}
 	t.reset()
 	return nil
 }

@@ -129,3 +129,31 @@ func serving(t *testing.T, change ...func(*Options)) *Store {
 	}
 	return s
 }
+
+// A kill between a batch and the asking for what it left in doubt must have the
+// records come again: the walk that brought them stays where it stood.
+func TestABatchInDoubtMovesNoWalk(t *testing.T) {
+	for what, many := range map[string]int64{"a page": 1, "a page in several cuts": 250} {
+		t.Run(what, func(t *testing.T) {
+			s := serving(t)
+			apply(t, s, caller.Batch{Gone: []caller.Gone{{Stream: caller.Users, ID: 1, Sent: at(100).UnixNano()}}})
+			held := s.Streams()
+			after := caller.Position{Stream: caller.Users, Cursor: "after", Complete: true}
+			page := caller.Batch{Position: &after, Sweep: &caller.Sweep{Began: at(1), Cursor: "walked"}}
+			for id := int64(1); id <= many; id++ {
+				page.Users = append(page.Users, exported(user(id, "x", "", 90), 150))
+			}
+			if c := apply(t, s, page); len(c.Unsure) != 1 {
+				t.Fatalf("in doubt are %v", c.Unsure)
+			}
+			equal(t, "streams", s.Streams(), held)
+			sweep, err := s.Sweep()
+			if err != nil || !sweep.Began.IsZero() {
+				t.Errorf("the full walk stands at %+v, %v", sweep, err)
+			}
+			page.Users = nil
+			apply(t, s, page)
+			equal(t, "position once it is settled", s.Streams().Users, after)
+		})
+	}
+}

@@ -81,6 +81,9 @@ func (s *Store) intend(id int64) (at int64, err error) {
 		return at, nil
 	}
 	e := journalEntry{id: id, at: s.clock().Unix()}
+	if said, ok := g.journal.last[id]; ok {
+		e.at = max(e.at, said.at+1) // after the lift, in whatever journal that is read
+	}
 	if err := g.journal.add(e); err != nil {
 		return 0, err
 	}
@@ -95,6 +98,7 @@ type eraseStep struct {
 	users   int
 	numbers []string
 	tickets []int64
+	freed   bool // there is something to overwrite
 	more    bool // tickets are left
 }
 
@@ -107,7 +111,9 @@ func (s *Store) eraseStep(ctx context.Context, id, at int64) (eraseStep, error) 
 		do: func(t *transaction) (err error) {
 			// A group whose other member fails runs again.
 			*step = eraseStep{id: id, at: at, limit: limit}
-			step.more, err = t.erase(step)
+			if step.more, err = t.erase(step); step.freed {
+				t.tx.OnCommit(func() { s.over.freed.Add(1) })
+			}
 			return err
 		},
 		cost: limit, done: make(chan struct{}),
@@ -127,9 +133,9 @@ func (t *transaction) erase(s *eraseStep) (more bool, err error) {
 		if err := b.Put(key, encodeTombstone(s.at)); err != nil {
 			return false, err
 		}
-	}
-	if err := t.toOverwrite(); err != nil {
-		return false, err
+		// Whom the mirror does not hold may have left it a while ago, and be
+		// readable in the free pages.
+		s.freed = true
 	}
 	var lefts [][]byte
 	if lefts, err = t.eraseUser(s); err != nil {
@@ -148,7 +154,17 @@ func (t *transaction) erase(s *eraseStep) (more bool, err error) {
 		}
 	}
 	for _, name := range [][]byte{bucketUsers, bucketUserObjects, bucketChecked} {
-		if err := t.bucket(name).Delete(key); err != nil {
+		b := t.bucket(name)
+		s.freed = s.freed || b.Get(key) != nil
+		if err := b.Delete(key); err != nil {
+			return false, err
+		}
+	}
+	s.freed = s.freed || len(lefts)+len(s.tickets) > 0
+	// Asked again, an erasure leaves the mark as it is: the overwriting under
+	// way covers it, and would never be done with whoever asks while it works.
+	if s.freed {
+		if err := t.toOverwrite(); err != nil {
 			return false, err
 		}
 	}
@@ -206,7 +222,9 @@ func (t *transaction) eraseTickets(s *eraseStep) (more bool, err error) {
 
 // Erasures lists everybody who is erased, in the order of their ids, each with
 // the tickets of theirs of which the mirror still has stubs: what has to be
-// taken out of other files that may have come back from a backup.
+// taken out of other files that may have come back from a backup. With an
+// error about a ticket that cannot be read, everybody is in the list, and all
+// tickets that can.
 func (s *Store) Erasures(ctx context.Context) ([]caller.Erasure, error) {
 	list, err := s.Tombstones()
 	if err != nil || len(list) == 0 {
@@ -217,22 +235,21 @@ func (s *Store) Erasures(ctx context.Context) ([]caller.Erasure, error) {
 		users[e.UserID] = struct{}{}
 	}
 	stubs, err := s.stubsOf(ctx, users)
-	if err != nil {
-		return nil, err
-	}
 	for i := range list {
 		list[i].Tickets = stubs[list[i].UserID]
 	}
-	return list, nil
+	return list, err
 }
 
 // stubsOf lists the tickets of some people that the mirror knows, by ascending
-// id: of whom is erased it has stubs.
+// id: of whom is erased it has stubs. One that cannot be read is an error after
+// all others.
 func (s *Store) stubsOf(ctx context.Context, users map[int64]struct{}) (map[int64][]int64, error) {
 	stubs := map[int64][]int64{}
+	var damaged error // the first
 	for from := idKey(0); from != nil; {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return stubs, err
 		}
 		err := s.db.View(func(tx *bolt.Tx) error {
 			looked := 0
@@ -242,7 +259,10 @@ func (s *Store) stubsOf(ctx context.Context, users map[int64]struct{}) (map[int6
 				looked++
 				r, err := decodeTicketRecord(v)
 				if err != nil {
-					return fmt.Errorf("ticket %d: %w", keyID(k), err)
+					if damaged == nil {
+						damaged = fmt.Errorf("ticket %d: %w", keyID(k), err)
+					}
+					continue
 				}
 				if _, ok := users[r.Requester]; ok {
 					stubs[r.Requester] = append(stubs[r.Requester], keyID(k))
@@ -252,10 +272,10 @@ func (s *Store) stubsOf(ctx context.Context, users map[int64]struct{}) (map[int6
 			return nil
 		})
 		if err != nil {
-			return nil, closed(err)
+			return stubs, closed(err)
 		}
 	}
-	return stubs, nil
+	return stubs, damaged
 }
 
 // Lift takes a tombstone away, so that the mirror may hold the person again;
@@ -265,9 +285,10 @@ func (s *Store) Lift(ctx context.Context, id int64) (was bool, err error) {
 	g := &s.tombstones
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, was = g.journal.erased(id)
+	at, was := g.journal.erased(id)
 	if was {
-		if err := g.journal.add(journalEntry{id: id, lifted: true, at: s.clock().Unix()}); err != nil {
+		at = max(at, s.clock().Unix()) // not before the erasure, though the clock was set back
+		if err := g.journal.add(journalEntry{id: id, lifted: true, at: at}); err != nil {
 			return false, err
 		}
 	} else if said, ok := g.journal.last[id]; !ok || !said.lifted {

@@ -116,12 +116,14 @@ func TestWhoIsErasedIsGoneAndStaysAway(t *testing.T) {
 }
 
 func TestNothingIsLeftOfAPersonButTheTombstone(t *testing.T) {
-	s := open(t)
+	now := noon
+	s := open(t, func(o *Options) { o.Clock = func() time.Time { return now } })
 	for name, before := range map[string]caller.Batch{
 		"somebody who is here":    couple(),
 		"somebody who left":       {Users: []caller.UserUpdate{deleted(user(1, "Ann", numberA, 9))}},
 		"somebody who is unknown": {},
 	} {
+		now = now.Add(time.Minute)
 		apply(t, s, before)
 		erase(t, s, 1)
 		err := s.db.View(func(tx *bolt.Tx) error {
@@ -144,7 +146,7 @@ func TestNothingIsLeftOfAPersonButTheTombstone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		list, err := s.Tombstones()
-		equal(t, name+": tombstones", list, []caller.Erasure{{UserID: 1, At: noon}})
+		equal(t, name+": tombstones", list, []caller.Erasure{{UserID: 1, At: now}})
 		equal(t, name+": error", err, error(nil))
 		lift(t, s, 1)
 	}
@@ -297,6 +299,30 @@ func remove(t *testing.T, path string) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestATombstoneHoldsAgainstARestoredLift(t *testing.T) {
+	s := open(t)
+	apply(t, s, couple())
+	erase(t, s, 1)
+	lift(t, s, 1)
+	old, err := os.ReadFile(journalPath(s.db.Path()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	erase(t, s, 1) // within the same second
+	restored := func(path string) { put(t, journalPath(path), old) }
+	for _, between := range []func(string){restored, nothing} {
+		s = reopen(t, s, between)
+		equal(t, "whether they are erased", s.Erased(1), true)
+		apply(t, s, couple())
+		if _, ok, err := s.Caller(1); ok || err != nil {
+			t.Errorf("they come back: %v, %v", ok, err)
+		}
+	}
+	equal(t, "whether they were erased", lift(t, s, 1), true)
+	s = reopen(t, s, nothing)
+	equal(t, "whether they are erased once it is lifted", s.Erased(1), false)
 }
 
 func TestLiftLetsThemComeBack(t *testing.T) {

@@ -63,7 +63,17 @@ func (t *transaction) prune(limit int) (int, error) {
 // Backup writes a consistent copy of the store while it runs, and returns its
 // size in bytes. Lookups and writes go on; what is freed meanwhile is not used
 // again before the copy is done, so that the file may grow.
+//
+// The copy has the free pages too. What was erased and is not overwritten yet
+// is overwritten first, so that nobody who is erased is in a backup that was
+// begun after that; where it cannot be, as while another backup is being read,
+// there is no backup, and nothing is written to w.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
+	if s.OverwriteDue() {
+		if _, err := s.Overwrite(ctx); err != nil {
+			return 0, fmt.Errorf("no backup yet: %w", err)
+		}
+	}
 	err = s.db.View(func(tx *bolt.Tx) error {
 		n, err = tx.WriteTo(&stopping{ctx, w})
 		return err

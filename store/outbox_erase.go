@@ -113,6 +113,38 @@ func (o *Outbox) erase(ctx context.Context, w *whose) (records int, err error) {
 	return records, damaged
 }
 
+// Ownerless counts the comments of which the outbox does not know whose ticket
+// they are for: the mirror did not hold it as unresolved when they came, or they
+// are older than the note of it. An erasure finds them by the ticket only, for
+// as long as the mirror remembers that.
+func (o *Outbox) Ownerless(ctx context.Context) (n int, err error) {
+	for from := seqKey(0); from != nil; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		err := o.db.View(func(tx *bolt.Tx) error {
+			c := tx.Bucket(outboxRecords).Cursor()
+			k, v := c.Seek(from)
+			for looked := 0; k != nil && looked < eraseScan; k, v = c.Next() {
+				looked++
+				held, err := decodeOutboxRecord(keySeq(k), v)
+				if err != nil {
+					return err
+				}
+				if held.Kind == outbox.Comment && held.UserID == 0 {
+					n++
+				}
+			}
+			from = bytes.Clone(k)
+			return nil
+		})
+		if err != nil {
+			return 0, closed(err)
+		}
+	}
+	return n, nil
+}
+
 // theirs are the places of the person's records among some from a key on, and
 // the key to go on from, nil at the end.
 func (o *Outbox) theirs(w *whose, from []byte) (seqs []uint64, next []byte, damaged, err error) {
@@ -153,7 +185,7 @@ func (o *Outbox) eraseRecords(ctx context.Context, seqs []uint64) (int, error) {
 			}
 			*n++
 		}
-		return t.toOverwrite()
+		return o.toOverwrite(t)
 	})
 	if err != nil {
 		return 0, err
@@ -198,10 +230,11 @@ func erasedFirst(in *outbox.Intake) *heldRecord {
 }
 
 // toOverwrite raises the mark, where the transaction has deleted something.
-func (t *outboxTx) toOverwrite() error {
+func (o *Outbox) toOverwrite(t *outboxTx) error {
 	if !t.wrote {
 		return nil
 	}
+	t.records.Tx().OnCommit(func() { o.over.freed.Add(1) })
 	return raiseMark(t.records.Tx().Bucket(outboxMeta))
 }
 
@@ -219,7 +252,7 @@ func (o *Outbox) eraseTold(ctx context.Context, w *whose) error {
 			return closed(err)
 		}
 		if len(keys) > 0 {
-			if err := o.submit(ctx, o.slow, func(t *outboxTx) error { return t.forgetTold(keys) }); err != nil {
+			if err := o.submit(ctx, o.slow, func(t *outboxTx) error { return o.forgetTold(t, keys) }); err != nil {
 				return err
 			}
 		}
@@ -297,7 +330,7 @@ func toldOfKey(k []byte) (kind byte, id int64, ok bool) {
 	return end[0], toldSecond(end[1:]), true
 }
 
-func (t *outboxTx) forgetTold(keys []toldPlace) error {
+func (o *Outbox) forgetTold(t *outboxTx, keys []toldPlace) error {
 	for _, k := range keys {
 		b := t.told.Bucket(k.period)
 		if b == nil {
@@ -307,7 +340,7 @@ func (t *outboxTx) forgetTold(keys []toldPlace) error {
 			return fmt.Errorf("what was told: %w", err)
 		}
 	}
-	return t.toOverwrite()
+	return o.toOverwrite(t)
 }
 
 // Overwrite is [Store.Overwrite] for the outbox's file.
@@ -316,13 +349,16 @@ func (o *Outbox) Overwrite(ctx context.Context) (pages int, err error) {
 	return pages, closed(err)
 }
 
+// Freed is [Store.Freed] for the outbox's file.
+func (o *Outbox) Freed() uint64 { return o.over.freed.Load() }
+
 // OverwriteDue is [Store.OverwriteDue] for the outbox's file.
 func (o *Outbox) OverwriteDue() bool { return o.over.due() }
 
 // overwriting is the outbox's.
 func (o *Outbox) overwriting() *overwriter {
 	return &overwriter{
-		file: o.db, meta: outboxMeta,
+		file: o.db, meta: outboxMeta, patience: patience,
 		between: func(ctx context.Context, work func() error) error {
 			var failed error
 			err := o.submit(ctx, o.slow, func(t *outboxTx) error {

@@ -257,6 +257,37 @@ func ticketsOf(t *testing.T, o *Outbox) (tickets []int64) {
 	return slices.Compact(tickets)
 }
 
+// The mirror forgets whose a ticket was a while after it was solved; the outbox
+// keeps what failed for longer.
+func TestTheCommentOnATicketThatTheMirrorHasForgottenIsErased(t *testing.T) {
+	now := noon
+	s := open(t, func(o *Options) {
+		o.Clock = func() time.Time { return now }
+		o.KeepResolved = 168 * time.Hour
+	})
+	apply(t, s, couple())
+	o := openOutbox(t)
+	of := comment("of the person", 10)
+	of.Record.UserID = 1
+	accept(t, o, of)
+	accept(t, o, comment("of nobody known", 10))
+	accept(t, o, newTicket("another's", 2))
+	settle(t, o, "of the person", outbox.Failed)
+	apply(t, s, caller.Batch{Tickets: []caller.TicketUpdate{ticket(10, 1, "solved", 60), ticket(11, 1, "solved", 60)}})
+	now = now.Add(9 * 24 * time.Hour)
+	if _, err := s.Prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e := erase(t, s, 1)
+	equal(t, "the tickets that the mirror remembers", e.Tickets, []int64(nil))
+	equal(t, "how many went", eraseFrom(t, o, 1, e.Tickets...), 1)
+	equal(t, "what is left", ids(t)(o.List("", 0, 0)), []string{"another's", "of nobody known"})
+	n, err := o.Ownerless(t.Context())
+	if n != 1 || err != nil {
+		t.Errorf("%d comments are for nobody knows whom, error %v; want 1", n, err)
+	}
+}
+
 func TestADamagedRecordFailsAnErasureThatIsDoneOtherwise(t *testing.T) {
 	o := openOutbox(t)
 	accept(t, o, comment("a", 20))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -52,14 +53,24 @@ type overwriter struct {
 	// edit runs work in a transaction of the writer's.
 	edit func(ctx context.Context, work func(*bolt.Tx) error) error
 
-	turn sync.Mutex // one walk at a time
+	// patience is how long a walk waits at a time, for readers or the writer,
+	// before it gives up and says for what. The walk itself may take as long as
+	// it takes: begun anew, it would take as long again.
+	patience time.Duration
+	freed    atomic.Uint64 // see Store.Freed
+	turn     sync.Mutex    // one walk at a time
 }
+
+// patience leaves its answer, which is why nothing is overwritten yet, well
+// within the minute by which an erasure promises it.
+const patience = 20 * time.Second
 
 // Overwrite overwrites all pages of the file that are free, and returns how many
 // of them had something on them: nothing that was deleted before it was called
 // can be read in the file any more. It works in short steps between which
 // others write, and waits for readers that are older than what is deleted, such
-// as a backup, for as long as ctx lasts; the error says so then.
+// as a backup, for 20 s at a time at most, and no longer than ctx lasts; the
+// error says so then.
 //
 // It reaches what the file system shows as the file. Where a disk, a snapshot or
 // a file system that copies on write keeps older blocks, it does not reach those.
@@ -71,6 +82,11 @@ func (s *Store) Overwrite(ctx context.Context) (pages int, err error) {
 // OverwriteDue tells whether something was erased that no Overwrite has covered
 // yet, in this process or before it.
 func (s *Store) OverwriteDue() bool { return s.over.due() }
+
+// Freed counts the times that an erasure of this process has freed something
+// that is to be overwritten. Where it stands still across an Erase, that found
+// nothing to take out, and whatever an earlier one has freed is all there is.
+func (s *Store) Freed() uint64 { return s.over.freed.Load() }
 
 // toOverwrite raises the mark.
 func (t *transaction) toOverwrite() error { return raiseMark(t.bucket(bucketMeta)) }
@@ -91,7 +107,7 @@ func markOf(meta *bolt.Bucket) uint64 {
 // overwriting is the mirror's.
 func (s *Store) overwriting() *overwriter {
 	return &overwriter{
-		file: s.db, meta: bucketMeta,
+		file: s.db, meta: bucketMeta, patience: patience,
 		between: func(ctx context.Context, work func() error) error {
 			var failed error
 			_, err := s.submit(ctx, s.bulk, func(t *transaction) error {
@@ -180,6 +196,8 @@ func (o *overwriter) overwrite(ctx context.Context, chunk []uint64) (int, error)
 
 // step is between, with its wait explained.
 func (o *overwriter) step(ctx context.Context, work func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, o.patience)
+	defer cancel()
 	err := o.between(ctx, work)
 	if err != nil && ctx.Err() != nil {
 		return waitedFor("the writer", err)
@@ -189,6 +207,8 @@ func (o *overwriter) step(ctx context.Context, work func() error) error {
 
 // outlast waits until every reader has ended that had begun before.
 func (o *overwriter) outlast(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, o.patience)
+	defer cancel()
 	ticker := time.NewTicker(busyPoll)
 	defer ticker.Stop()
 	var ended error

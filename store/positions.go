@@ -43,14 +43,16 @@ func readPosition(tx *bolt.Tx, stream caller.Stream) (caller.Position, error) {
 	return p, readJSON(tx, []byte(stream), &p)
 }
 
-// writePositions writes all that says how far something has come.
-func writePositions(tx *bolt.Tx, b *caller.Batch) error {
-	if p := b.Position; p != nil {
+// writePositions writes all that says how far something has come. A batch that
+// is in doubt leaves the walks that brought it where they stood, so that its
+// records come again unless whoever walks has had the doubt settled.
+func writePositions(tx *bolt.Tx, b *caller.Batch, doubt bool) error {
+	if p := b.Position; p != nil && !doubt {
 		if err := writeJSON(tx, []byte(p.Stream), p); err != nil {
 			return err
 		}
 	}
-	if w := b.Sweep; w != nil {
+	if w := b.Sweep; w != nil && !doubt {
 		if err := keepOrDelete(tx, keySweep, w, !w.Began.IsZero()); err != nil {
 			return err
 		}

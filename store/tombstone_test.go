@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -193,4 +194,31 @@ func TestVerifyFindsWhatAnErasureHasLeft(t *testing.T) {
 		t.Error("Verify takes a tombstone without a time")
 	}
 	unbury(t, s, 7)
+}
+
+func TestATicketThatCannotBeReadHidesNobodyWhoIsErased(t *testing.T) {
+	s := open(t)
+	apply(t, s, couple())
+	erase(t, s, 1)
+	erase(t, s, 2)
+	damage := func(v []byte) (was []byte) {
+		t.Helper()
+		_, err := s.submit(t.Context(), s.bulk, func(t *transaction) error {
+			was = bytes.Clone(t.bucket(bucketTickets).Get(idKey(11)))
+			return t.bucket(bucketTickets).Put(idKey(11), v)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return was
+	}
+	whole := damage([]byte{0xff})
+	list, err := s.Erasures(t.Context())
+	if err == nil {
+		t.Error("no error")
+	}
+	equal(t, "who is erased", list, []caller.Erasure{
+		{UserID: 1, Tickets: []int64{10, 12}, At: noon}, {UserID: 2, Tickets: []int64{20}, At: noon},
+	})
+	damage(whole)
 }

@@ -81,6 +81,8 @@ func decodeTombstone(b []byte) (at int64, err error) {
 //   - Somebody whom the journal has erased and the file has not: the file is
 //     from before, a restored backup. They are erased again.
 //   - Somebody whom the journal has lifted after that: they have no tombstone.
+//   - Somebody whom the journal has lifted before the file's tombstone was set:
+//     the journal is from before, a restored one. It is told.
 //   - Somebody of whom the journal says nothing: it was lost, or the file is
 //     from another machine. The journal is told.
 //   - Somebody who has a tombstone and records: the erasure was interrupted.
@@ -98,7 +100,7 @@ func (s *Store) rememberErased(path string) error {
 	stones := make(map[int64]struct{}, len(inFile))
 	for _, e := range inFile {
 		stones[e.UserID] = struct{}{}
-		if said, ok := j.last[e.UserID]; !ok {
+		if said, ok := j.last[e.UserID]; !ok || said.lifted && said.at < e.At.Unix() {
 			untold = append(untold, journalEntry{id: e.UserID, at: e.At.Unix()})
 		} else if said.lifted {
 			if err := s.alone(func(t *transaction) error { return t.lift(e.UserID) }); err != nil {

@@ -33,6 +33,10 @@ const groupLimit = 64
 // read again. An urgent one that is cut, a switchboard's hundred people with all
 // their tickets, lets other urgent work in between.
 //
+// A batch that leaves objects in doubt, [caller.Change.Unsure], moves neither
+// Position nor Sweep, so that a kill before they have been asked for has its
+// records come again: the caller asks, and then applies the positions alone.
+//
 // A ctx that ends while the batch still waits takes it back, or what is left
 // of it; one that ends later only stops the waiting: what was begun is written
 // all the same, and OnCommit is told.
@@ -47,6 +51,9 @@ func (s *Store) Apply(ctx context.Context, b caller.Batch) (caller.Change, error
 		cut, rest := b, false
 		if !whole {
 			cut, rest = s.pace.cut(&b)
+		}
+		if len(all.Unsure) > 0 {
+			cut.Position, cut.Sweep = nil, nil // for the doubts of an earlier cut
 		}
 		change, err := s.enqueue(ctx, queue, &job{
 			do:   func(t *transaction) error { return t.apply(&cut) },

@@ -163,7 +163,6 @@ func (f *follower) write(ctx context.Context) error {
 		f.batch = caller.Batch{}
 		return errMoved
 	}
-	before := held
 	held.Cursor = f.cursor
 	if f.end != nil {
 		held.Complete = true
@@ -172,7 +171,7 @@ func (f *follower) write(ctx context.Context) error {
 	b := f.batch
 	b.Position = &held
 	f.batch = caller.Batch{} // not tried twice: after a fault the store's position speaks
-	if err := f.s.commit(ctx, f.leg.track, b, caller.Batch{Position: &before}); err != nil {
+	if err := f.s.commit(ctx, f.leg.track, b); err != nil {
 		return err
 	}
 	f.saved, f.since = f.cursor, f.s.clock()
@@ -217,9 +216,9 @@ func (s *Syncer) walkAll(ctx context.Context, l *leg) error {
 		// of everybody's finds them all.
 		b := caller.Batch{Users: p.Users, Tickets: p.Tickets, Reread: s.identities}
 		if p.End {
-			return s.arrive(ctx, l, p, cursor, b, caller.Batch{})
+			return s.arrive(ctx, l, p, cursor, b)
 		}
-		return s.commit(ctx, l.track, b, caller.Batch{})
+		return s.commit(ctx, l.track, b)
 	})
 	if err == nil {
 		s.end(l.track)
@@ -231,15 +230,14 @@ func (s *Syncer) walkAll(ctx context.Context, l *leg) error {
 // as well known as by an increment that ended at the same moment, so the
 // position moves to the walk's end, unless an increment has brought it further
 // meanwhile.
-func (s *Syncer) arrive(ctx context.Context, l *leg, end *Page, cursor string, b, before caller.Batch) error {
+func (s *Syncer) arrive(ctx context.Context, l *leg, end *Page, cursor string, b caller.Batch) error {
 	place := s.place(l.stream)
 	place.Lock()
 	defer place.Unlock()
 	held := s.position(l.stream)
 	if at := s.watermark(end); at.After(held.Watermark) && cursor != "" {
-		was := held
 		held.Cursor, held.Complete, held.Watermark = cursor, true, at
-		b.Position, before.Position = &held, &was
+		b.Position = &held
 	}
-	return s.commit(ctx, l.track, b, before)
+	return s.commit(ctx, l.track, b)
 }

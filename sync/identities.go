@@ -71,12 +71,8 @@ func (s *Syncer) payAll(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("identities: %w", err)
 		}
-		if tooManyGone(len(gone), len(ids)) {
-			s.log.Warn("most of the users asked for are not to be seen: none of them is taken out",
-				slog.Int("asked", len(ids)), slog.Int("missing", len(gone)))
-			gone = nil
-		}
-		if _, err := s.store.Apply(ctx, caller.Batch{Users: users, Gone: gone}); err != nil {
+		gone = s.admit(caller.Users, gone, len(ids))
+		if err := s.applyDebts(ctx, caller.Batch{Users: users, Gone: gone}); err != nil {
 			return fmt.Errorf("identities: %w", err)
 		}
 		s.mu.Lock()
@@ -87,10 +83,16 @@ func (s *Syncer) payAll(ctx context.Context) error {
 	}
 }
 
-// tooManyGone tells whether an answer looks less like people who have left
-// than like credentials that may not see them any more: a mirror must not be
-// emptied by that. They stay due, and are asked for again.
-func tooManyGone(gone, asked int) bool {
-	const few = 10 // of so many, most may well have left
-	return asked >= few && gone*5 > asked
+// applyDebts applies what was read, and once the mirror has been filled has
+// those read who may have lost what others have gained. Before that every
+// number is news.
+func (s *Syncer) applyDebts(ctx context.Context, b caller.Batch) error {
+	if s.store.Streams().Filled() {
+		return s.applyPeople(ctx, b)
+	}
+	change, err := s.store.Apply(ctx, b)
+	if err == nil {
+		s.unsure(change)
+	}
+	return err
 }

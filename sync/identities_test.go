@@ -17,7 +17,7 @@ func TestIdentitiesAreReadUntilNoneIsDue(t *testing.T) {
 		a := newAccount(250, 0)
 		a.identities = map[int64][]string{17: {"+15135559999"}}
 		a.gone = map[int64]bool{18: true}
-		m := start(t, a, nil, withIdentities)
+		m := start(t, a, nil, withIdentities, guarded)
 		m.wantState(m.run(""), "done")
 		synctest.Wait()
 		if due := m.store.Size().IdentitiesDue; due != 0 {
@@ -207,5 +207,49 @@ func TestPanicInTheReadingOfIdentities(t *testing.T) {
 		if due := m.store.Size().IdentitiesDue; due != 0 {
 			t.Errorf("%d are still due", due)
 		}
+	})
+}
+
+// A further number moves from one person to another, and only that the other
+// has changed is told of.
+func TestWhoGainsANumberByAnIncrementHasTheOldHolderRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const moved = "+15135559999"
+		a := newAccount(250, 0)
+		a.identities = map[int64][]string{17: {moved}}
+		m := start(t, a, nil, withIdentities)
+		m.wantState(m.run(""), "done")
+		<-time.After(time.Hour)
+		a.change(func(a *account) { a.identities = map[int64][]string{18: {moved}} })
+		a.addUser(18)
+		m.wantState(m.run(""), "done")
+		<-time.After(time.Minute)
+		got, err := m.store.Holders(moved)
+		if err != nil || !slices.Equal(got, []int64{18}) {
+			t.Errorf("the number is %v's, want 18's: %v", got, err)
+		}
+	})
+}
+
+// Where the export shows identities, it tells of the gain and not of the loss.
+func TestWhoGainsANumberByAPageHasTheOldHolderRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := newShelf()
+		r := onShelf(t, h, nil)
+		h.put(1, "", numberA)
+		h.put(2, "")
+		r.tell(1, 2)
+		r.settle()
+		h.moveQuietly(numberA, 1, 2)
+		<-time.After(time.Minute)
+		users, _, err := h.Identities(t.Context(), []int64{2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.commit(t.Context(), &track{}, caller.Batch{Users: users}); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		r.wantNumber(numberA, 2)
 	})
 }

@@ -203,6 +203,7 @@ func (s *Syncer) applyTickets(ctx context.Context, b caller.Batch, ns []*notice)
 	for _, n := range ns {
 		from[n.object.ID] = s.notices.origin(n)
 	}
+	var unknown []caller.Object
 	for i := range b.Tickets {
 		t := &b.Tickets[i].Ticket
 		if left := from[t.ID]; left != 0 {
@@ -219,9 +220,10 @@ func (s *Syncer) applyTickets(ctx context.Context, b caller.Batch, ns []*notice)
 			return err
 		}
 		if !known {
-			s.notices.want(caller.Object{Stream: caller.Users, ID: t.RequesterID}, s.clock())
+			unknown = append(unknown, caller.Object{Stream: caller.Users, ID: t.RequesterID})
 		}
 	}
+	s.notices.want(unknown, s.clock()) // at once, so that one request reads them
 	return nil
 }
 
@@ -231,9 +233,7 @@ func (s *Syncer) followUser(id int64) {
 
 // unsure has those objects fetched that a batch left in doubt.
 func (s *Syncer) unsure(c caller.Change) {
-	for _, o := range c.Unsure {
-		s.notices.follow(o, 0, s.clock())
-	}
+	s.notices.insist(c.Unsure, s.clock())
 }
 
 // sleep waits; false where ctx ended before.

@@ -311,6 +311,7 @@ func (s *Syncer) finish(ctx context.Context, r *run, err error, reached bool, pr
 	if r.keepsUp {
 		l = &s.increments
 		s.lagging = r.job.State == stateFailed
+		s.awaited = s.awaited && r.job.State != stateDone
 	}
 	l.current = nil
 	job := r.status(now)

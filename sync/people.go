@@ -69,6 +69,26 @@ func (s *Syncer) applyReading(ctx context.Context, b caller.Batch) (left []int64
 	return left, nil
 }
 
+// losersByExport are the losers by a page of an export that shows identities:
+// of a profile's phone it tells on both sides. While the mirror is being filled
+// every number is news, and says nothing.
+func (s *Syncer) losersByExport(b *caller.Batch) ([]int64, error) {
+	if !s.store.Streams().Filled() {
+		return nil, nil
+	}
+	var showing []caller.UserUpdate
+	for i := range b.Users {
+		if b.Users[i].Identities != nil {
+			showing = append(showing, b.Users[i])
+		}
+	}
+	others, err := s.losers(showing)
+	if err != nil {
+		return nil, fmt.Errorf("holders of a number: %w", err)
+	}
+	return others, nil
+}
+
 // losers are people whom the mirror has for a number that somebody else was
 // read with and is not known to have: before the reading is applied. Once it
 // is, the number is no news, so that two people who do share one do not have

@@ -166,9 +166,10 @@ func (s *Syncer) sawIt(r *run, t *track, p *Page) (first bool) {
 }
 
 // CatchingUp tells whether more of Zendesk's changes are known to be there than
-// have been read: while a stream has never been read to its end, while an
-// increment has more pages before it, and after one that failed. What can wait
-// should wait then.
+// have been read: while a stream has never been read to its end, after a start
+// until the first increment has ended well, where one is due within minutes,
+// while an increment has more pages before it, and after one that failed. What
+// can wait should wait then.
 func (s *Syncer) CatchingUp() bool {
 	if !s.store.Streams().Filled() {
 		return true
@@ -182,7 +183,7 @@ func (s *Syncer) CatchingUp() bool {
 			}
 		}
 	}
-	return s.lagging
+	return s.lagging || s.awaited
 }
 
 // tracks are all that a run reads: its streams first.

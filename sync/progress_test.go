@@ -176,3 +176,47 @@ func TestLastSuccessAfterARestart(t *testing.T) {
 		}
 	})
 }
+
+// A mirror that was down for a day is behind before the first page says so.
+func TestCatchingUpAfterAStart(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Options)
+		want   bool
+	}{
+		{"a run begins at once", func(o *Options) { o.OnStart = true }, true},
+		{"the schedule has one begin soon", func(o *Options) { o.Schedule = "@every 1m" }, true},
+		{"the next run is hours away", func(o *Options) { o.Schedule = "@every 12h" }, false},
+		{"runs are only asked for", func(*Options) {}, false},
+		{"full runs only", func(o *Options) { o.FullSchedule = "@every 1m" }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				a := searchable(10, 10)
+				path := filepath.Join(t.TempDir(), "a.db")
+				s := openStore(t, path)
+				m := start(t, a, s)
+				m.wantState(m.run(""), "done")
+				m.stop()
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(24 * time.Hour)
+				a.change(func(a *account) { a.pace[caller.Users] = time.Minute })
+				m = start(t, a, openStore(t, path), tt.change)
+				if got := m.CatchingUp(); got != tt.want {
+					t.Errorf("after a start it is catching up: %v", got)
+				}
+				<-time.After(30 * time.Second)
+				if got := m.CatchingUp(); got != tt.want {
+					t.Errorf("before the first page it is catching up: %v", got)
+				}
+				<-time.After(10 * time.Minute)
+				synctest.Wait()
+				if m.CatchingUp() {
+					t.Error("still catching up after the first run")
+				}
+			})
+		})
+	}
+}

@@ -17,8 +17,10 @@ const (
 	// noticeTries is how often an object is asked for alone that Zendesk or the
 	// store will not give or take, before it is left to the exports.
 	noticeTries = 3
-	// noticeGrudge, times the number of tries, is how long it waits for the next.
-	noticeGrudge = 10 * time.Second
+	// noticeGrudge, times the number of tries, is how long it waits for the next,
+	// and noticeGrudgeMost is the longest.
+	noticeGrudge     = 10 * time.Second
+	noticeGrudgeMost = 10 * time.Minute
 	// absentFirst and absentLast are how long after its event an object that is
 	// not there is asked for once more: what was just created or restored may
 	// not be seen by every server of Zendesk's yet.
@@ -33,7 +35,10 @@ type notice struct {
 	due    time.Time // not before; zero is at once
 	// from is the user who left and whom the mirror has as this ticket's
 	// requester; 0 where that is not why the ticket is here.
-	from   int64
+	from int64
+	// must is true of what an export has brought in vain: nothing else will
+	// bring it, so it is neither passed over nor given up.
+	must   bool
 	faults int
 	away   bool // its fetch is under way
 	again  bool // told of since
@@ -92,11 +97,25 @@ func (q *queue) follow(o caller.Object, from int64, now time.Time) {
 }
 
 // want puts in what is to be fetched at all, unless it is about to be.
-func (q *queue) want(o caller.Object, now time.Time) {
+func (q *queue) want(objects []caller.Object, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, known := q.entries[o]; !known {
+	for _, o := range objects {
+		if _, known := q.entries[o]; !known {
+			q.put(o, 0, now)
+		}
+	}
+}
+
+// insist puts in what must be asked for by id, whatever the exports bring.
+func (q *queue) insist(objects []caller.Object, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, o := range objects {
 		q.put(o, 0, now)
+		if n, ok := q.entries[o]; ok {
+			n.must = true
+		}
 	}
 }
 
@@ -163,7 +182,7 @@ func (q *queue) take(stream caller.Stream, now, covered time.Time) []*notice {
 			break
 		}
 		switch {
-		case stream == caller.Tickets && n.from == 0 && n.at.Before(covered):
+		case stream == caller.Tickets && n.from == 0 && !n.must && n.at.Before(covered):
 			delete(q.entries, n.object)
 		case !n.due.After(now):
 			n.away = true
@@ -184,6 +203,7 @@ func (q *queue) done(ns []*notice) {
 	defer q.mu.Unlock()
 	for _, n := range ns {
 		q.counts.Fetched++
+		n.must = n.must && n.again
 		q.settle(n)
 	}
 }
@@ -252,7 +272,8 @@ func (q *queue) well(stream caller.Stream) {
 // Where it was the weather, the same is tried again, for as long as it takes.
 // Where it was something about the objects, half as many are asked for, until
 // the one is alone that is at fault: it waits behind the others, and is left
-// to the exports after a few tries, so that it holds up nobody.
+// to the exports after a few tries, so that it holds up nobody; what the exports
+// cannot bring is tried on, ever more rarely.
 func (q *queue) failed(ns []*notice, weather bool, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -262,8 +283,8 @@ func (q *queue) failed(ns []*notice, weather bool, now time.Time) {
 	l := q.lines[ns[0].object.Stream]
 	if !weather && len(ns) == 1 {
 		n := ns[0]
-		if n.faults++; n.faults < noticeTries {
-			q.postpone(n, now.Add(time.Duration(n.faults)*noticeGrudge))
+		if n.faults++; n.must || n.faults < noticeTries {
+			q.postpone(n, now.Add(min(time.Duration(n.faults)*noticeGrudge, noticeGrudgeMost)))
 			return
 		}
 		q.counts.Failed++

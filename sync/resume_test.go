@@ -183,3 +183,31 @@ func TestRefusedCursorOfAFullRun(t *testing.T) {
 		}
 	})
 }
+
+// A run that may pass over the guard and is interrupted leaves its walk to the
+// next one, and not its leave.
+func TestForceIsNotInherited(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		a := searchable(150, 10)
+		m := longFilled(t, a)
+		a.vanish(span(1, 100)...)
+		a.setScript(func(r Request) (*Page, error) {
+			if r.Stream == caller.Users {
+				return nil, down
+			}
+			return nil, nil
+		})
+		id, err := m.Start(status.Request{Mode: "full", Force: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.wantState(m.await(id), "failed")
+		a.setScript(nil)
+		<-time.After(time.Hour)
+		job := m.run("full")
+		m.wantState(job, "failed")
+		if job.RemovedUsers > 0 {
+			t.Errorf("%d users were taken out past the guard", job.RemovedUsers)
+		}
+	})
+}

@@ -86,11 +86,7 @@ func (s *Syncer) roundStep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("identities: %w", err)
 	}
-	if tooManyGone(len(gone), len(ids)) {
-		s.log.Warn("most of the users asked for are not to be seen: none of them is taken out",
-			slog.Int("asked", len(ids)), slog.Int("missing", len(gone)))
-		gone = nil
-	}
+	gone = s.admit(caller.Users, gone, len(ids))
 	round.After = ids[len(ids)-1]
 	if err := s.applyPeople(ctx, caller.Batch{Users: users, Gone: gone, Round: &round}); err != nil {
 		return fmt.Errorf("identities: %w", err)

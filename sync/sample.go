@@ -103,6 +103,7 @@ func (s *Syncer) sampleOf(ctx context.Context, stream caller.Stream) error {
 		_, waits := s.sampler.suspects[caller.Object{Stream: g.Stream, ID: g.ID}]
 		return waits
 	})
+	b.Gone = s.admit(stream, b.Gone, len(ids))
 	return s.applyPeople(ctx, b)
 }
 
@@ -139,7 +140,7 @@ func (s *Syncer) compare(ctx context.Context, stream caller.Stream, ids []int64)
 	if err != nil {
 		return b, nil, time.Time{}, err
 	}
-	if tooManyGone(len(b.Gone), len(ids)) {
+	if s.tooManyGone(len(b.Gone), len(ids)) {
 		s.log.Warn("most of the records asked for are not to be seen: that is no finding",
 			slog.String("stream", string(stream)), slog.Int("asked", len(ids)), slog.Int("missing", len(b.Gone)))
 		b.Gone = nil

@@ -11,6 +11,9 @@ import (
 	"aniproxy/internal/status"
 )
 
+// dueSoon is how near a run must be for what can wait to wait for it.
+const dueSoon = 10 * time.Minute
+
 // plan reads the schedules. cron only asks for runs: the runs themselves, and
 // the goroutines they take, are the Syncer's.
 func (s *Syncer) plan(o Options) error {
@@ -18,6 +21,7 @@ func (s *Syncer) plan(o Options) error {
 	if zone == nil {
 		zone = time.UTC
 	}
+	s.awaited = s.onStart
 	log := cronLogger{s.log}
 	s.cron = cron.New(cron.WithLocation(zone), cron.WithLogger(log), cron.WithChain(cron.Recover(log)))
 	for _, plan := range []struct{ name, spec, mode string }{
@@ -30,6 +34,10 @@ func (s *Syncer) plan(o Options) error {
 		when, err := parseSchedule(plan.spec)
 		if err != nil {
 			return fmt.Errorf("%s %q: %w", plan.name, plan.spec, err)
+		}
+		if now := s.clock().In(zone); plan.mode == modeIncremental {
+			next := when.Next(now)
+			s.awaited = s.awaited || !next.IsZero() && next.Sub(now) <= dueSoon
 		}
 		s.cron.Schedule(when, cron.FuncJob(func() {
 			if _, err := s.Start(status.Request{Mode: plan.mode, Trigger: triggerSchedule}); err != nil {

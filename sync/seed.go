@@ -87,13 +87,12 @@ func (d *seeder) write(ctx context.Context, after *caller.Position) error {
 	}
 	d.tickets, d.since = nil, d.s.clock()
 	if after == nil {
-		return d.s.commit(ctx, d.track, b, caller.Batch{})
+		return d.s.commit(ctx, d.track, b)
 	}
 	place := d.s.place(caller.Tickets)
 	place.Lock()
 	defer place.Unlock()
-	before := d.s.position(caller.Tickets)
-	return d.s.commit(ctx, d.track, b, caller.Batch{Position: &before})
+	return d.s.commit(ctx, d.track, b)
 }
 
 // readUnresolved hands the pages of all unresolved tickets to visit. Where the

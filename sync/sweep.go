@@ -114,7 +114,7 @@ func (s *Syncer) beginSweep(ctx context.Context, r *run) (caller.Sweep, error) {
 		size := s.store.Size()
 		state = caller.Sweep{Began: now, Users: size.Users, Tickets: size.Tickets}
 	}
-	state.Force = state.Force || s.forced(r)
+	state.Force = s.forced(r) // one that is gone on with after a restart asks as it was asked for
 	_, err = s.store.Apply(ctx, caller.Batch{Sweep: &state})
 	return state, err
 }
@@ -164,7 +164,6 @@ func (s *Syncer) walkUsers(ctx context.Context, l *leg, state *caller.Sweep) (pa
 	err = s.walk(ctx, r, func(p *Page) error {
 		pages++
 		s.saw(l.run, l.track, p)
-		before := *state
 		if p.Next != "" {
 			state.Cursor = p.Next
 		}
@@ -174,9 +173,9 @@ func (s *Syncer) walkUsers(ctx context.Context, l *leg, state *caller.Sweep) (pa
 		// of everybody's finds them all.
 		b := caller.Batch{Users: p.Users, Reread: s.identities, Sweep: &after}
 		if p.End {
-			return s.arrive(ctx, l, p, after.Cursor, b, caller.Batch{Sweep: &before})
+			return s.arrive(ctx, l, p, after.Cursor, b)
 		}
-		return s.commit(ctx, l.track, b, caller.Batch{Sweep: &before})
+		return s.commit(ctx, l.track, b)
 	})
 	return pages, err
 }
@@ -249,7 +248,7 @@ func (d *departure) indexed(ctx context.Context, tickets []caller.TicketUpdate) 
 			agreed = append(agreed, tickets[i])
 		}
 	}
-	if err := d.s.commit(ctx, d.leg.track, caller.Batch{Tickets: agreed}, caller.Batch{}); err != nil {
+	if err := d.s.commit(ctx, d.leg.track, caller.Batch{Tickets: agreed}); err != nil {
 		return err
 	}
 	return d.ask(ctx, differ)
@@ -295,7 +294,7 @@ func (d *departure) ask(ctx context.Context, ids []int64) error {
 		if err != nil {
 			return err
 		}
-		gone, err := d.s.readByID(ctx, d.leg.stream, part, false)
+		gone, err := d.s.readByID(ctx, d.s.source, d.leg.stream, part, false)
 		if err != nil {
 			return err
 		}
@@ -362,7 +361,7 @@ func (d *departure) takeOut(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := d.s.commit(ctx, d.leg.track, caller.Batch{Gone: part}, caller.Batch{}); err != nil {
+		if err := d.s.commit(ctx, d.leg.track, caller.Batch{Gone: part}); err != nil {
 			return err
 		}
 		still, err := d.heldOf(held)

@@ -111,8 +111,8 @@ type Source interface {
 
 // Store is the mirror on disk as the syncer sees it.
 type Store interface {
-	// Apply writes a batch and its position in one transaction, and returns
-	// once it is on disk.
+	// Apply writes a batch and its positions, and returns once it is on disk.
+	// Where the change has objects in doubt, Position and Sweep were not moved.
 	Apply(ctx context.Context, b caller.Batch) (caller.Change, error)
 	Streams() caller.Streams
 	// Due lists users whose identities are to be read, by ascending id.
@@ -151,7 +151,8 @@ type Options struct {
 	// share of the budget that is kept for that; nil is Source.
 	Prompt Reader
 	// DeleteGuard is the share of the mirror, of either kind, that one full run
-	// may take out, from 100 records up; 1 takes out anything, 0 nothing.
+	// may take out, from 100 records up; 1 takes out anything, 0 nothing. As much
+	// may go within a day by what is read unasked beside the runs.
 	DeleteGuard float64
 	// Random draws samples; nil is math/rand/v2.
 	Random func() uint64
@@ -215,11 +216,13 @@ type Syncer struct {
 	success    time.Time
 	lastError  string
 	lagging    bool // the last run in the lane of increments failed
+	awaited    bool // the first one of this process is due and has not ended well yet
 	skipped    uint64
 	unreadable []string
 	paying     *track // nil while no identities are read
 	errands    errands
 	round      status.Round
+	departed   map[caller.Stream]*departed
 }
 
 // phase is where a Syncer is in its life.
@@ -237,7 +240,7 @@ func New(o Options) (*Syncer, error) {
 		source: o.Source, store: o.Store, log: o.Logger, clock: o.Clock, newID: o.NewID,
 		onStart: o.OnStart, identities: o.Identities, fillRecords: o.FirstFillRecords, deleteGuard: o.DeleteGuard,
 		wake: make(chan struct{}, 1), debts: make(chan struct{}, 1),
-		prompt: o.Prompt, random: o.Random, notices: newQueue(), errands: errands{wake: make(chan struct{}, 1)},
+		prompt: o.Prompt, random: o.Random, notices: newQueue(), errands: errands{wake: make(chan struct{}, 1)}, departed: map[caller.Stream]*departed{},
 		sampleEvery: cmp.Or(o.SampleEvery, sampleEvery), roundTakes: cmp.Or(o.RoundTakes, roundTakes),
 	}
 	if s.prompt == nil {

@@ -28,29 +28,46 @@ const secondLook = 3 * time.Minute
 // verify does such a run. What it has found is told of even where one of the
 // streams could not be compared.
 func (s *Syncer) verify(ctx context.Context, r *run) error {
-	var found [2][]caller.Difference
+	var all [2]differing
 	err := s.bothLegs(r, func(l *leg) error {
-		diffs, err := s.verifyStream(ctx, l)
+		found, err := s.verifyStream(ctx, l)
 		if l.stream == caller.Users {
-			found[0] = diffs
+			all[0] = found
 		} else {
-			found[1] = diffs
+			all[1] = found
 		}
 		return err
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, diffs := range found {
-		for _, d := range diffs {
+	for _, found := range all {
+		for _, d := range found.first {
 			if len(r.job.Differences) < status.MaxDifferences {
 				r.job.Differences = append(r.job.Differences,
 					status.Difference{Stream: string(d.Stream), ID: d.ID, Field: d.Field, Since: d.Since})
 			}
 		}
-		r.job.DifferenceCount += int64(len(diffs))
-		r.job.DifferingObjects += int64(len(objectsOf(diffs)))
+		r.job.DifferenceCount += found.count
+		r.job.DifferingObjects += int64(len(found.objects))
 	}
 	return err
+}
+
+// differing is in what a stream differs. A mirror of which nothing is right any
+// more has tens of millions of differences, so only the first are kept, and of
+// the others what can be counted.
+type differing struct {
+	first   []caller.Difference // status.MaxDifferences at the most
+	count   int64
+	objects []int64 // ascending
+}
+
+// add takes in the differences of objects above all before.
+func (f *differing) add(diffs []caller.Difference) {
+	slices.SortStableFunc(diffs, func(x, y caller.Difference) int { return cmp.Compare(x.ID, y.ID) })
+	f.first = append(f.first, diffs[:min(len(diffs), status.MaxDifferences-len(f.first))]...)
+	f.count += int64(len(diffs))
+	f.objects = append(f.objects, objectsOf(diffs)...)
 }
 
 // audit compares one stream. It keeps ids alone, eight bytes a record.
@@ -62,27 +79,27 @@ type audit struct {
 	byID     *track
 }
 
-func (s *Syncer) verifyStream(ctx context.Context, l *leg) ([]caller.Difference, error) {
+func (s *Syncer) verifyStream(ctx context.Context, l *leg) (differing, error) {
 	a := &audit{s: s, leg: l}
 	s.begin(l.track)
 	if err := a.walk(ctx); err != nil {
-		return nil, err
+		return differing{}, err
 	}
 	s.end(l.track)
 	if err := a.beyond(); err != nil {
-		return nil, err
+		return differing{}, err
 	}
 	began := s.clock()
 	first, err := a.look(ctx, a.suspects)
-	if err != nil || len(first) == 0 {
-		return nil, err
+	if err != nil || first.count == 0 {
+		return differing{}, err
 	}
 	for s.clock().Sub(began) < secondLook && !s.position(l.stream).Watermark.After(began) {
 		if !sleep(ctx, time.Second) {
-			return nil, ctx.Err()
+			return differing{}, ctx.Err()
 		}
 	}
-	return a.look(ctx, objectsOf(first))
+	return a.look(ctx, first.objects)
 }
 
 // walk reads all there is of the stream.
@@ -155,10 +172,10 @@ func (a *audit) beyond() error {
 	return nil
 }
 
-// look reads objects by id and tells in what the mirror differs from them. What
+// look reads objects by ascending id and tells in what the mirror differs from them. What
 // has changed after the moment up to which the stream is known is not told: the
 // mirror does not claim to know it.
-func (a *audit) look(ctx context.Context, ids []int64) ([]caller.Difference, error) {
+func (a *audit) look(ctx context.Context, ids []int64) (found differing, err error) {
 	if a.byID == nil && len(ids) > 0 {
 		a.byID = a.s.further(a.leg.run, trackByID(a.leg.stream))
 		a.s.expect(a.byID, 0)
@@ -167,31 +184,26 @@ func (a *audit) look(ctx context.Context, ids []int64) ([]caller.Difference, err
 		a.s.begin(a.byID)
 		a.s.expectMore(a.byID, len(ids))
 	}
-	var all []caller.Difference
 	for part := range slices.Chunk(ids, identitiesAtOnce) {
 		known := a.s.position(a.leg.stream).Watermark // before the reading: what is older than that is in the mirror by now
-		var (
-			b   caller.Batch
-			err error
-		)
+		var b caller.Batch
 		if a.leg.stream == caller.Users {
 			b.Users, b.Gone, err = a.s.source.Identities(ctx, part)
 		} else {
 			b.Tickets, b.Gone, err = a.s.source.ShowTickets(ctx, part)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s by id: %w", a.leg.stream, err)
+			return differing{}, fmt.Errorf("%s by id: %w", a.leg.stream, err)
 		}
 		a.s.read(a.byID, len(part))
 		diffs, err := a.compare(b)
 		if err != nil {
-			return nil, err
+			return differing{}, err
 		}
-		all = append(all, slices.DeleteFunc(diffs, func(d caller.Difference) bool { return !d.Since.Before(known) })...)
+		found.add(slices.DeleteFunc(diffs, func(d caller.Difference) bool { return !d.Since.Before(known) }))
 	}
 	if a.byID != nil {
 		a.s.end(a.byID)
 	}
-	slices.SortStableFunc(all, func(x, y caller.Difference) int { return cmp.Compare(x.ID, y.ID) })
-	return all, nil
+	return found, nil
 }

@@ -323,3 +323,22 @@ func TestLanes(t *testing.T) {
 		m.wantState(m.await(again), "done")
 	})
 }
+
+func TestDifferencesAreKeptInBoundedRoom(t *testing.T) {
+	var f differing
+	for id := int64(1); id <= 5000; id += 100 {
+		var diffs []caller.Difference
+		for n := id + 99; n >= id; n-- {
+			diffs = append(diffs, caller.Difference{ID: n, Field: "name"}, caller.Difference{ID: n, Field: "phone"})
+		}
+		f.add(diffs)
+	}
+	if len(f.first) != status.MaxDifferences || f.count != 10_000 || len(f.objects) != 5000 {
+		t.Errorf("%d of %d differences in %d objects are kept", len(f.first), f.count, len(f.objects))
+	}
+	for i, d := range f.first {
+		if want := int64(i/2 + 1); d.ID != want || f.objects[i/2] != want {
+			t.Fatalf("difference %d is of %d, want %d", i, d.ID, want)
+		}
+	}
+}

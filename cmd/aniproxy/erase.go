@@ -43,6 +43,10 @@ func (k *eraseCommand) Run(c *console) error {
 		}
 		e.print(c)
 		if e.Complete {
+			if e.mirrored() == 0 {
+				c.printf("nobody of the id %d was here; they are kept out all the same, until --lift\n", k.User)
+				return nil
+			}
 			c.printf("user %d is erased here, and kept out until --lift. Zendesk and old backups still have them.\n", k.User)
 			return nil
 		}
@@ -56,9 +60,25 @@ func (k *eraseCommand) Run(c *console) error {
 	}
 }
 
+// units are what the steps count; memory is emptied and counts nothing.
+var units = map[string]string{"tombstone": "", "mirror": "people and tickets", "outbox": "records", "overwrite": "pages"}
+
+// mirrored is what the mirror held.
+func (e *erased) mirrored() int64 {
+	for _, s := range e.Steps {
+		if s.Name == "mirror" {
+			return s.Count
+		}
+	}
+	return 0
+}
+
 func (e *erased) print(c *console) {
 	for _, s := range e.Steps {
-		c.printf("%-10s %-8s %6d", s.Name, s.State, s.Count)
+		c.printf("%-10s %-8s", s.Name, s.State)
+		if unit := units[s.Name]; unit != "" {
+			c.printf(" %6d %s", s.Count, unit)
+		}
 		if s.Note != "" {
 			c.printf("  %s", s.Note)
 		}

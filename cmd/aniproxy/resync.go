@@ -13,7 +13,7 @@ type resyncCommand struct {
 	Full   bool   `xor:"mode" help:"Walk everything from the beginning, and take out what Zendesk does not have any more."`
 	Verify bool   `xor:"mode" help:"Compare the whole mirror with Zendesk, change nothing, and tell each difference by id and field; exits 1 where there are any."`
 	Force  bool   `help:"With --full: take out more than sync.delete_guard allows."`
-	User   int64  `xor:"mode" help:"Read one person again, by their Zendesk id." placeholder:"ID"`
+	User   *int64 `xor:"mode" help:"Read one person again, by their Zendesk id." placeholder:"ID"`
 	ANI    string `name:"ani" xor:"mode" help:"Read everybody again who has a number, in any spelling." placeholder:"ANI"`
 	Follow bool   `help:"Stay until it has ended, and say how far it is; --verify, --user and --ani always do."`
 	daemon
@@ -27,8 +27,10 @@ func (k *resyncCommand) request() (map[string]any, error) {
 		r["mode"] = "full"
 	case k.Verify:
 		r["mode"] = "verify"
-	case k.User != 0:
-		r["mode"], r["user_id"] = "user", strconv.FormatInt(k.User, 10)
+	case k.User != nil && *k.User <= 0:
+		return nil, &exit{code: exitUsage, text: "--user is a Zendesk id, a number above 0; `aniproxy lookup` shows it behind the name"}
+	case k.User != nil:
+		r["mode"], r["user_id"] = "user", strconv.FormatInt(*k.User, 10)
 	case k.ANI != "":
 		r["mode"], r["ani"] = "user", k.ANI
 	}
@@ -42,7 +44,7 @@ func (k *resyncCommand) request() (map[string]any, error) {
 }
 
 // follows tells whether the command stays until the run has ended.
-func (k *resyncCommand) follows() bool { return k.Follow || k.Verify || k.User != 0 || k.ANI != "" }
+func (k *resyncCommand) follows() bool { return k.Follow || k.Verify || k.User != nil || k.ANI != "" }
 
 // syncJob is the part of a job of /v1/admin/sync that is read here.
 type syncJob struct {
@@ -83,6 +85,9 @@ func (k *resyncCommand) Run(c *console) error {
 		return err
 	}
 	c.printf("job %s\n", started.JobID)
+	if job, err := k.job(c.ctx, started.JobID); err == nil && job.Mode != request["mode"] {
+		c.printf("that is a run of mode %s which is under way already; ask again once it has ended\n", job.Mode)
+	}
 	if !k.follows() {
 		c.printf("--follow stays and shows how far it is\n")
 		return nil
@@ -140,7 +145,7 @@ func (j *syncJob) print(c *console) {
 // told says what a run that has ended well has found. Differences are what a
 // comparison was asked for, and still a failure: a script sees it by the code.
 func (j *syncJob) told(c *console) error {
-	if j.RemovedUsers+j.RemovedTickets > 0 {
+	if j.RemovedUsers+j.RemovedTickets > 0 || j.Mode == "full" {
 		c.printf("taken out, since Zendesk does not have them any more: %d users, %d tickets\n", j.RemovedUsers, j.RemovedTickets)
 	}
 	if j.Mode != "verify" {
@@ -160,5 +165,5 @@ func (j *syncJob) told(c *console) error {
 	if more := j.DifferenceCount - int64(len(j.Differences)); more > 0 {
 		c.printf("and %d more\n", more)
 	}
-	return &exit{code: exitFailed, text: fmt.Sprintf("%d differences in %d objects; resync --full mends them", j.DifferenceCount, j.Differing)}
+	return &exit{code: exitFailed, text: fmt.Sprintf("%d differences in %d objects; resync --full mends what it finds older or gone", j.DifferenceCount, j.Differing)}
 }

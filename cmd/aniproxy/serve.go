@@ -316,7 +316,11 @@ func (d *parts) run(ctx context.Context, filled func(addresses)) error {
 	var running sync.WaitGroup
 	failed := make(chan error, 4)
 	running.Go(func() { failed <- d.mirror.Run(mirroring) })
-	running.Go(func() { failed <- d.courier.Run(mirroring) })
+	// Before anything is delivered: an outbox that was restored may hold what
+	// somebody had erased. It fails only where the end has come already.
+	if d.eraser.Settle(ctx) == nil {
+		running.Go(func() { failed <- d.courier.Run(mirroring) })
+	}
 	running.Go(func() { failed <- d.eraser.Run(mirroring) })
 	running.Go(func() { failed <- d.listeners.Serve() })
 	at := d.at()

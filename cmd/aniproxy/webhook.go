@@ -23,7 +23,7 @@ type webhookCommand struct {
 type webhookInstallCommand struct {
 	configFlag
 	URL         string `name:"url" help:"Where Zendesk reaches the proxy, https; left out, it is taken from server.acme_domains." placeholder:"https://ani.example.com"`
-	SecretsFile string `help:"Write the signing secrets to this file, for webhook.secrets_file, instead of showing them; left out, it is the one that the configuration names." placeholder:"FILE"`
+	SecretsFile string `help:"Write the signing secrets to this file instead of showing them, and set webhook.secrets_file to it then; left out, it is the file that the configuration names, once that is there." placeholder:"FILE"`
 	Replace     bool   `help:"Take the webhooks over from another address that they post to."`
 	DryRun      bool   `help:"Show what would be done, and do nothing."`
 }
@@ -92,10 +92,11 @@ func (k *webhookInstallCommand) endpoint(cfg *config.Config) (string, error) {
 		return "", &exit{code: exitUsage, text: "--url says where Zendesk reaches the proxy, for example --url https://ani.example.com"}
 	}
 	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", &exit{code: exitUsage, text: "--url is an https URL that Zendesk can reach, such as https://ani.example.com"}
+	if err != nil || u.Host == "" || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Path != "" && u.Path != "/" && u.Path != webhookPath {
+		return "", &exit{code: exitUsage, text: "--url is an https URL that Zendesk can reach, without a path, such as https://ani.example.com"}
 	}
-	return strings.TrimSuffix(base, "/") + webhookPath, nil
+	return u.Scheme + "://" + u.Host + webhookPath, nil
 }
 
 // installer brings the account to what the proxy listens to.
@@ -235,7 +236,7 @@ func (i *installer) secrets(ctx context.Context, ids ...string) error {
 		i.c.printf("[webhook]\nsecrets_file = %q\n\nRestart the daemon to have it listen.\n", i.file)
 		return nil
 	}
-	i.c.printf("\nThe signing secrets, shown here only. They go into config.toml; restart the daemon to have it listen:\n\n")
+	i.c.printf("\nThe signing secrets. They go into config.toml; restart the daemon to have it listen:\n\n")
 	i.c.printf("[webhook]\nsecrets = [%q, %q]\n\n", all[0], all[1])
 	i.c.printf("Or have them written to a file: run this again with --secrets-file FILE.\n")
 	return nil

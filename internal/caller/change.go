@@ -115,7 +115,9 @@ type Position struct {
 }
 
 // Batch is one atomic step of the mirror: what it holds and the position
-// after it are on disk together or not at all.
+// after it are on disk together or not at all. A batch that leaves something in
+// doubt, see [Change], moves neither Position nor Sweep: whoever walks moves
+// them once that is settled.
 type Batch struct {
 	Users     []UserUpdate
 	Tickets   []TicketUpdate

@@ -19,9 +19,11 @@
 // Run, since it may have to wait for a backup that is being read: Erase waits
 // for it for a few seconds, and says "pending" where it takes longer. What is to
 // be overwritten is marked in the files, so that Run takes up what a kill has
-// left. And as it begins it takes everybody who is erased out of the outbox once
-// more: a kill may have come between the mirror and the outbox, and the outbox's
-// file may be a backup.
+// left. Settle, before anything is delivered, takes everybody who is erased out
+// of the outbox once more: a kill may have come between the mirror and the
+// outbox, and the outbox's file may be a backup. And a request that was let
+// through just before an erasure may put a comment into the outbox just after
+// it: Run looks again after each overwriting, and when a minute is over.
 //
 // What an erasure cannot reach: Zendesk itself, backups that were made before
 // (restored beside the journal they are erased again), copies of a file's
@@ -36,8 +38,9 @@ package erasure
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -71,6 +74,9 @@ type Outbox interface {
 	Erase(ctx context.Context, userID int64, ticketIDs []int64) (records int, err error)
 	// EraseAgain is Erase for many people at once.
 	EraseAgain(ctx context.Context, people []caller.Erasure) (records int, err error)
+	// Ownerless counts the comments that nobody's erasure finds once the mirror
+	// has forgotten the ticket.
+	Ownerless(ctx context.Context) (int, error)
 	Overwriter
 }
 
@@ -81,22 +87,30 @@ type Overwriter interface {
 	Overwrite(ctx context.Context) (pages int, err error)
 	// OverwriteDue tells whether something was erased since the last time.
 	OverwriteDue() bool
+	// Freed is a number that rises with everything that is erased and has to be
+	// overwritten, and with nothing else.
+	Freed() uint64
 }
 
 // Limit is how long the overwriting may take that an answer tells of as
 // pending, as far as no backup is being read meanwhile: the time by which
-// [status.Erasure].Until promises it.
+// [status.Erasure].Until promises it. Where the last overwriting took more than
+// half of it, which a file with gigabytes of free pages may, it is promised for
+// when another two have had the time to end.
 const Limit = time.Minute
 
 const (
 	// stepsMost bounds the steps before the overwriting. They go on when
 	// whoever asked has left: half an erasure helps nobody.
 	stepsMost = time.Minute
-	// passMost bounds one try at overwriting, so that its reason to wait is
-	// known well within Limit.
-	passMost = 20 * time.Second
 	// retryAfter is how long after a try that failed the next one begins.
 	retryAfter = 5 * time.Second
+	// searchMost is how far the tries at searching the outbox move apart. What
+	// they fail at is mostly a record that nobody mends by waiting.
+	searchMost = time.Hour
+	// lateAfter is how long after an erasure no request from before it can still
+	// be at work.
+	lateAfter = time.Minute
 )
 
 // Names and states of [status.Step].
@@ -129,12 +143,27 @@ type Eraser struct {
 	log  *slog.Logger
 	wake chan struct{}
 
+	purging sync.Mutex
+	purged  uint64 // the mirror's Freed as the memory was last emptied
+
 	mu      sync.Mutex
 	asked   uint64        // overwritings asked for
+	freed   uint64        // both files' Freed as the last of them was
 	done    uint64        // the last of them that is done
 	pages   int           // of that one, with those of the tries before it
+	lasted  time.Duration // that one
 	failure error         // of the last try, nil where it went well
 	ended   chan struct{} // closed, and replaced, as a try ends
+	late    []late
+	settled bool // nobody who is erased is in the outbox, as far as the start goes
+	told    bool // the log says that it could not be searched
+}
+
+// late is somebody for whom a request may still put something into the outbox
+// that had been let through before the erasure.
+type late struct {
+	caller.Erasure
+	until time.Time
 }
 
 // New makes an Eraser; the overwriting needs its Run.
@@ -142,7 +171,10 @@ func New(o Options) *Eraser {
 	if o.Wait <= 0 {
 		o.Wait = 3 * time.Second
 	}
-	return &Eraser{o: o, log: o.Logger, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &Eraser{
+		o: o, log: o.Logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		purged: math.MaxUint64, // no count of anything: the first Erase empties the memory
+	}
 }
 
 // Erase erases a person, whether the mirror knows them or not, and says how far
@@ -166,23 +198,44 @@ func (e *Eraser) Erase(ctx context.Context, userID int64) (status.Erasure, error
 	}
 	note(stepTombstone, 1)
 	note(stepMirror, went.Users+len(went.Tickets))
-	e.o.Memory.Purge()
+	e.purge()
 	note(stepMemory, 0)
+	e.watch(went)
 	records, err := e.o.Outbox.Erase(working, userID, went.Tickets)
+	ownerless := 0
+	if err == nil {
+		ownerless, err = e.o.Outbox.Ownerless(working)
+	}
 	if err != nil {
 		return erasure, e.failed(userID, stepOutbox, err)
 	}
 	note(stepOutbox, records)
+	if ownerless > 0 {
+		erasure.Steps[len(erasure.Steps)-1].Note = fmt.Sprintf("of %d comments here it is not known whose ticket they are for: "+
+			"those on tickets that the mirror has forgotten are not found, and stay until the outbox forgets them", ownerless)
+	}
 
 	last := e.overwritten(ctx, e.ask())
 	erasure.Steps = append(erasure.Steps, last)
 	if erasure.Complete = last.State == stateDone; !erasure.Complete {
-		erasure.Until = e.o.Clock().Add(Limit)
+		erasure.Until = e.o.Clock().Add(e.limit())
 	}
 	e.log.Info("a person was erased", slog.Int64("user", userID), slog.Int("users", went.Users),
 		slog.Int("tickets", len(went.Tickets)), slog.Int("records", records), slog.String("overwriting", last.State),
 		slog.Duration("took", e.o.Clock().Sub(began)))
 	return erasure, nil
+}
+
+// purge empties the memory, unless it was emptied after the last time that the
+// mirror let anything go: whoever asks again would cost everybody else their
+// fast answers.
+func (e *Eraser) purge() {
+	e.purging.Lock()
+	defer e.purging.Unlock()
+	if freed := e.o.Mirror.Freed(); freed != e.purged {
+		e.o.Memory.Purge()
+		e.purged = freed
+	}
 }
 
 // failed wakes Run all the same: what is marked in a file is overwritten,
@@ -215,142 +268,8 @@ func (e *Eraser) Lift(ctx context.Context, userID int64) (was bool, err error) {
 	if err != nil || !was {
 		return was, err
 	}
+	e.unwatch(userID)
 	e.o.Memory.Purge()
 	e.log.Info("a tombstone was lifted", slog.Int64("user", userID))
 	return true, nil
-}
-
-// ask has Run overwrite, and gives the request's number.
-func (e *Eraser) ask() uint64 {
-	e.mu.Lock()
-	e.asked++
-	n := e.asked
-	e.mu.Unlock()
-	select {
-	case e.wake <- struct{}{}:
-	default: // it is awake already, and looks once more
-	}
-	return n
-}
-
-// overwritten waits for a request for a while and says how it went. Only a
-// pass that began after the request counts: one under way may have passed by
-// what is to go.
-func (e *Eraser) overwritten(ctx context.Context, n uint64) status.Step {
-	timer := time.NewTimer(e.o.Wait)
-	defer timer.Stop()
-	for {
-		e.mu.Lock()
-		ended := e.ended
-		step := status.Step{Name: stepOverwrite, State: statePending, Note: "the freed pages are being overwritten; a backup that is being read is waited for"}
-		switch {
-		case e.done >= n:
-			step.State, step.Count, step.Note = stateDone, int64(e.pages), ""
-		case e.failure != nil:
-			step.Note = e.failure.Error()
-		}
-		e.mu.Unlock()
-		if step.State == stateDone {
-			return step
-		}
-		select {
-		case <-ended:
-		case <-timer.C:
-			return step
-		case <-ctx.Done():
-			return step
-		}
-	}
-}
-
-// Run overwrites what was erased until ctx ends, and what was left to be
-// overwritten before this process began. What fails is tried again.
-func (e *Eraser) Run(ctx context.Context) error {
-	if e.o.Mirror.OverwriteDue() || e.o.Outbox.OverwriteDue() {
-		e.log.Info("what was erased before the start is still to be overwritten")
-		e.ask()
-	}
-	retry := time.NewTimer(0) // the first fires at once, and looks into the outbox
-	defer retry.Stop()
-	clean := false
-	for {
-		select {
-		case <-e.wake:
-		case <-retry.C:
-		case <-ctx.Done():
-			return nil
-		}
-		if !clean {
-			clean = e.again(ctx)
-		}
-		retry.Stop()
-		if !e.pass(ctx) || !clean {
-			retry.Reset(retryAfter)
-		}
-	}
-}
-
-// again takes everybody who is erased out of the outbox.
-func (e *Eraser) again(ctx context.Context) (done bool) {
-	people, err := e.o.Mirror.Erasures(ctx)
-	if err == nil && len(people) > 0 {
-		var records int
-		if records, err = e.o.Outbox.EraseAgain(ctx, people); records > 0 {
-			e.log.Warn("records of people who had been erased were in the outbox, and are erased again: it is a backup from before, or the erasure was interrupted",
-				slog.Int("records", records))
-		}
-	}
-	if err != nil && ctx.Err() == nil {
-		e.log.Error("the outbox could not be searched for people who were erased", slog.Any("error", err))
-	}
-	return err == nil
-}
-
-// pass is one try at all that was asked for by now.
-func (e *Eraser) pass(ctx context.Context) (done bool) {
-	e.mu.Lock()
-	n, idle := e.asked, e.asked == e.done
-	e.mu.Unlock()
-	if idle && !e.o.Mirror.OverwriteDue() && !e.o.Outbox.OverwriteDue() {
-		return true
-	}
-	pages, err := e.overwrite(ctx)
-	if ctx.Err() != nil {
-		return false // Run ends; the marks stay in the files
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.failure != nil {
-		pages += e.pages
-	}
-	if err != nil && e.failure == nil {
-		e.log.Warn("the freed pages cannot be overwritten yet", slog.Any("error", err))
-	}
-	e.pages, e.failure = pages, err
-	if err == nil {
-		e.done = n
-		e.log.Info("the freed pages are overwritten", slog.Int("pages", pages))
-	}
-	close(e.ended)
-	e.ended = make(chan struct{})
-	return err == nil
-}
-
-// overwrite does both files, each though the other fails.
-func (e *Eraser) overwrite(ctx context.Context) (pages int, err error) {
-	for _, file := range []Overwriter{e.o.Mirror, e.o.Outbox} {
-		if !file.OverwriteDue() {
-			continue
-		}
-		n, wrong := e.overwriteFile(ctx, file)
-		pages += n
-		err = errors.Join(err, wrong)
-	}
-	return pages, err
-}
-
-func (e *Eraser) overwriteFile(ctx context.Context, file Overwriter) (pages int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, passMost)
-	defer cancel()
-	return file.Overwrite(ctx)
 }

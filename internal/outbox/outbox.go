@@ -46,7 +46,10 @@ type Record struct {
 	Client string
 	// TicketID is the ticket that a comment is for; 0 for a new ticket.
 	TicketID int64
-	// UserID is the requester of a new ticket; 0 for a comment.
+	// UserID is the requester: of a new ticket, whose lane it is; of the ticket
+	// that a comment is for, as the mirror had it when the comment came, so that
+	// an erasure finds what is theirs after the mirror has forgotten the ticket.
+	// 0 for a comment on a ticket that the mirror did not hold as unresolved.
 	UserID        int64
 	Subject       string // of a new ticket
 	Body          string
