@@ -17,6 +17,7 @@ var userDrops = map[string]bool{
 	"notes":                   true,
 	"authenticity_token":      true,
 	"two_factor_auth_enabled": true,
+	"result_type":             true, // of a search's hit alone
 }
 
 // ticketDrops are the fields of a ticket's object that are not kept: the first
@@ -30,6 +31,7 @@ var ticketDrops = map[string]bool{
 	"satisfaction_rating":   true,
 	"sharing_agreement_ids": true,
 	"generated_timestamp":   true, // of the export alone; a ticket that is shown has none
+	"result_type":           true, // of a search's hit alone
 }
 
 // slim copies a JSON object without some of its fields, in their order.

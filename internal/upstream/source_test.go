@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -49,6 +50,9 @@ func TestUnresolvedTicketsAreAllOfThem(t *testing.T) {
 			continue
 		}
 		n++
+		if bytes.Contains(k.Object, []byte("result_type")) {
+			t.Errorf("ticket %d is kept with what only a hit of a search has", truth.ID)
+		}
 		if k.Ticket.Status != truth.Status || k.Ticket.RequesterID != truth.RequesterID || k.Version.Updated != truth.UpdatedAt || k.Object == nil {
 			t.Errorf("ticket %d: %+v, want %+v", truth.ID, k.Ticket, truth)
 		}
