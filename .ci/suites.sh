@@ -21,13 +21,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # name  limit in seconds  what it does
 readonly SUITES='
 format   10  gofmt changes nothing
-modules  40  go.mod and go.sum are tidy and the modules are what they were
+modules  20  go.mod and go.sum are tidy and the modules are what they were
 vet      60  go vet
-lint    100  golangci-lint: .golangci.yml
-fuzz    190  every fuzz target for a few seconds
-clients  80  public clients of Zendesk, unmodified, against the daemon
-model    90  10,000 random edits at Zendesk, and what the mirror makes of them
-test    330  go test with the race detector
+lint     90  golangci-lint: .golangci.yml
+fuzz    160  every fuzz target for a few seconds
+clients  70  public clients of Zendesk, unmodified, against the daemon
+model    60  10,000 random edits at Zendesk, and what the mirror makes of them
+test    430  go test with the race detector
 '
 readonly SETUP_LIMIT=600
 readonly GOLANGCI_LINT=v2.15.0
@@ -66,7 +66,7 @@ suite_test() {
 
 # Without the race detector, which takes ten times as long: what it finds, it
 # finds in the shorter run that suite_test does.
-suite_model() { CGO_ENABLED=0 go test -count=1 -timeout 85s ./internal/model; }
+suite_model() { CGO_ENABLED=0 go test -count=1 -timeout 55s ./internal/model; }
 
 suite_clients() { internal/compat/run.sh all; }
 

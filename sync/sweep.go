@@ -211,7 +211,14 @@ func (s *Syncer) sweepTickets(ctx context.Context, l *leg, state caller.Sweep) e
 	if err != nil {
 		return err
 	}
-	return d.takeOut(ctx)
+	if err := d.takeOut(ctx); err != nil {
+		return err
+	}
+	// What was confirmed within the last minutes was no candidate, and may be
+	// resolved by now: the export brings it, as for an increment.
+	newest := *l
+	newest.track = &track{stream: string(l.stream)}
+	return s.follow(ctx, &newest)
 }
 
 // departure gathers what is not to be found of one kind any more, and takes it

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	seedFlag  = flag.Uint64("model.seed", 0, "first seed; 0 draws one")
-	editsFlag = flag.Int("model.edits", 0, "edits altogether; 0 is 10,000 (2,000 with the race detector), or 1,000,000 with ANIPROXY_LONG=1")
+	editsFlag = flag.Int("model.edits", 0, "edits altogether; 0 is 10,000 (1,000 with the race detector), or 1,000,000 with ANIPROXY_LONG=1")
 )
 
 const (
