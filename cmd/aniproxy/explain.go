@@ -88,7 +88,9 @@ func detail(raw json.RawMessage) (string, error) {
 				words = append(words, name)
 			}
 		case json.Number:
-			if seconds, is := strings.CutSuffix(name, " seconds"); is && v != "-1" {
+			if name == "age seconds" && v != "-1" {
+				words = append(words, "age "+v.String()+" s")
+			} else if seconds, is := strings.CutSuffix(name, " seconds"); is && v != "-1" {
 				words = append(words, seconds+" "+v.String()+" s ago")
 			} else if v != "-1" && v != "0" {
 				words = append(words, name+" "+v.String())
