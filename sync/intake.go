@@ -20,8 +20,8 @@ import (
 // holds up itself and nobody else, and past its bound the next increment
 // brings what it would have brought. Users and tickets are read beside each
 // other: a hundred tickets that were deleted are a hundred requests, since only
-// a "not found" to the ticket itself is proof, and people need not wait for it. Webhooks make things sooner, they are
-// never the only way.
+// a "not found" to the ticket itself is proof, and people need not wait for it.
+// Webhooks make things sooner; they are never the only way.
 
 const (
 	// noticePause is between two requests for what webhooks told of. A single

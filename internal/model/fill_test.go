@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 import (
@@ -12,9 +14,6 @@ import (
 // large, in pages a hundredth as large, under Zendesk's real limits: 1,000,000
 // people and 10,000,000 tickets of which 200,000 are unresolved.
 func TestTenMillionOldTicketsAreUsableInMinutes(t *testing.T) {
-	if underRace {
-		t.Skip("a measurement: see underRace")
-	}
 	const (
 		customers, tickets, open = 10_000, 100_000, 2_000
 		page                     = 10

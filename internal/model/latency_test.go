@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 import (
@@ -17,9 +19,6 @@ import (
 // seconds to come, as Zendesk's do, and by the exports alone, which leave out
 // the newest minute and are read each minute.
 func TestHowSoonAnEditIsHeard(t *testing.T) {
-	if underRace {
-		t.Skip("a measurement: see underRace")
-	}
 	for _, tt := range []struct {
 		name     string
 		webhooks zendesktest.WebhookOptions

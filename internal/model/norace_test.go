@@ -2,9 +2,6 @@
 
 package model
 
-// defaultEdits is how many edits an ordinary run does.
+// defaultEdits is how many edits an ordinary run does: the suite "model" of
+// .ci/suites.sh, which also runs the measurements of this package.
 const defaultEdits = 10_000
-
-// underRace is false here: what measures is run without the race detector, by the
-// suite "model" of .ci/suites.sh.
-const underRace = false

@@ -5,7 +5,3 @@ package model
 // defaultEdits is fewer under the race detector, which takes ten times as long:
 // what it finds, it finds early.
 const defaultEdits = 1_000
-
-// underRace is true here: what measures is run without the race detector, by the
-// suite "model" of .ci/suites.sh.
-const underRace = true
