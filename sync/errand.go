@@ -170,11 +170,11 @@ func (e *errand) status(now time.Time) status.Job {
 // do reads whom an errand is for.
 func (s *Syncer) do(ctx context.Context, e *errand) error {
 	if e.target.userID != 0 {
-		gone, err := s.readPeople(ctx, e, []int64{e.target.userID})
-		if err == nil && len(gone) > 0 {
-			err = fmt.Errorf("Zendesk has no user %d", e.target.userID) //nolint:staticcheck // a name
+		shown, err := s.readPeople(ctx, e, []int64{e.target.userID})
+		if err != nil {
+			return err
 		}
-		return err
+		return s.readOne(e.target.userID, shown)
 	}
 	ids, complete, err := s.candidates(ctx, e.target.number)
 	if err != nil {
@@ -189,6 +189,19 @@ func (s *Syncer) do(ctx context.Context, e *errand) error {
 		return errors.New("more people have the number than a search shows: not all of them were read")
 	}
 	return nil
+}
+
+// readOne tells whether a person who was asked for by id is in the mirror now,
+// where Zendesk shows them.
+func (s *Syncer) readOne(id int64, shown []caller.UserUpdate) error {
+	if len(shown) == 0 {
+		return fmt.Errorf("Zendesk has no user %d", id) //nolint:staticcheck // a name
+	}
+	held, err := s.holds(caller.Users, id)
+	if err == nil && !held && shown[0].User.Active {
+		return fmt.Errorf("user %d was read and is kept out: they were erased here, and aniproxy erase --user %d --lift lets them back in", id, id)
+	}
+	return err
 }
 
 // candidates are who may have a number: whom the mirror has for it, and whom a
@@ -210,9 +223,9 @@ func (s *Syncer) candidates(ctx context.Context, number string) (ids []int64, co
 	return slices.Compact(ids), complete, nil
 }
 
-// readPeople reads up to a hundred people with their tickets, and returns who
-// is not there any more.
-func (s *Syncer) readPeople(ctx context.Context, e *errand, ids []int64) (gone []caller.Gone, err error) {
+// readPeople reads up to a hundred people with their tickets, and returns those
+// whom Zendesk shows.
+func (s *Syncer) readPeople(ctx context.Context, e *errand, ids []int64) (users []caller.UserUpdate, err error) {
 	users, gone, err := s.prompt.Identities(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("users: %w", err)
@@ -226,7 +239,7 @@ func (s *Syncer) readPeople(ctx context.Context, e *errand, ids []int64) (gone [
 			return nil, fmt.Errorf("tickets: %w", err)
 		}
 	}
-	return gone, nil
+	return users, nil
 }
 
 // readTickets reads a person's tickets, and by id those that the mirror has as

@@ -185,6 +185,12 @@ func TestErasedFromEveryFile(t *testing.T) {
 	if a := r.ask(number); a.Found != 0 || strings.Contains(a.text, "Quirina") {
 		t.Errorf("after the erasure, Zendesk back: %s", a.text)
 	}
+	if code, _, errs = r.command("resync", "--user", fmt.Sprint(id)); code != exitFailed || !strings.Contains(errs, "--lift") {
+		t.Errorf("resync --user of somebody erased: code %d, %s", code, errs)
+	}
+	if a := r.ask(number); a.Found != 0 {
+		t.Errorf("after reading somebody erased again: %s", a.text)
+	}
 	if code, out, errs = r.command("erase", "--user", fmt.Sprint(id), "--lift"); code != exitDone || !strings.Contains(out, "lifted") {
 		t.Fatalf("lift: code %d, %s%s", code, out, errs)
 	}

@@ -63,12 +63,12 @@ func (k *webhookInstallCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Zendesk.Origin() == "" || cfg.Zendesk.Credentials() == config.NoCredential {
-		return &exit{code: exitFailed, text: "the configuration names no account and credentials: [zendesk] in config.toml"}
-	}
 	endpoint, err := k.endpoint(cfg)
 	if err != nil {
 		return err
+	}
+	if cfg.Zendesk.Origin() == "" || cfg.Zendesk.Credentials() == config.NoCredential {
+		return &exit{code: exitFailed, text: "the configuration names no account and credentials: [zendesk] in config.toml"}
 	}
 	client, err := zendesk.New(clientSettings(cfg))
 	if err != nil {
