@@ -81,8 +81,8 @@ func BenchmarkLookup(b *testing.B) {
 			w := newWorld(b, func(o *Options) { o.Resolver = &known{answer}; bc.change(o) })
 			r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "http://localhost/v1/lookup?lang=en-US&ani="+url.QueryEscape(annsNumber), nil)
 			r.RemoteAddr = "127.0.0.1:1"
-			if len(w.clients) > 0 {
-				for _, c := range w.clients {
+			if len(w.clients.Load().all) > 0 {
+				for _, c := range w.clients.Load().all {
 					c.requests.SetLimit(rate.Inf) // the clock stands still here
 				}
 				r.SetBasicAuth("lookup", secretOf("lookup"))

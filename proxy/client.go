@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
+	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 )
@@ -43,11 +40,69 @@ type client struct {
 	fields  fieldSet
 	// requests is nil where there is no limit.
 	requests *rate.Limiter
-	// allowLive is a [caller.Query]'s: it takes one from the client's budget.
-	allowLive func() bool
+	// live is its budget of questions that reach Zendesk.
+	live  *rate.Limiter
+	clock func() time.Time
 }
 
+// allowLive is a [caller.Query]'s: it takes one from the client's budget.
+func (c *client) allowLive() bool { return c.live.AllowN(c.clock(), 1) }
+
 func (c *client) may(s Scope) bool { return slices.Contains(c.scopes, s) }
+
+// clients are all who may ask, as of one configuration; never changed once
+// made, so that a request sees one configuration from its beginning to its end.
+type clients struct {
+	all   []*client
+	local *client // whoever is on the machine; nil where clients are configured
+}
+
+// named finds the client of a name, nil where there is none.
+func (s *clients) named(name string) *client {
+	for _, c := range append(slices.Clone(s.all), s.local) {
+		if c != nil && c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// errLocalChange refuses to open or close the door that needs no key while the
+// daemon runs: what it was told at its start decides who is admitted at all.
+var errLocalChange = errors.New("the first client, or the removal of the last one, takes a restart")
+
+// SetClients replaces the clients while requests are served: the next request
+// is held against them, and one under way ends as it began. What a client of
+// the same name has used of its limits it keeps. Where the error is not nil,
+// an [*OptionError] or one that says what takes a restart, nothing has changed.
+// It may be called concurrently with everything but itself.
+func (s *Server) SetClients(given []Client) error {
+	before := s.clients.Load()
+	if (len(given) == 0) != (before.local != nil) {
+		return errLocalChange
+	}
+	all, err := newClients(given, s.clock)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if old := before.named(c.name); old != nil {
+			c.inherit(old)
+		}
+	}
+	s.clients.Store(&clients{all: all, local: before.local})
+	return nil
+}
+
+// inherit takes over what a client of this name has used of its limits.
+func (c *client) inherit(old *client) {
+	if c.requests.Limit() == old.requests.Limit() && c.requests.Burst() == old.requests.Burst() {
+		c.requests = old.requests
+	}
+	if c.live.Limit() == old.live.Limit() {
+		c.live = old.live
+	}
+}
 
 func newClients(given []Client, clock func() time.Time) ([]*client, error) {
 	var clients []*client
@@ -74,9 +129,9 @@ func newClients(given []Client, clock func() time.Time) ([]*client, error) {
 			return nil, fault("needs a rate and a burst of at least 1 and no negative live_per_minute")
 		}
 		c := &client{
-			name: g.Name, digests: g.Digests,
-			requests:  rate.NewLimiter(rate.Limit(g.Rate), g.Burst),
-			allowLive: perMinute(g.LivePerMinute, clock),
+			name: g.Name, digests: g.Digests, clock: clock,
+			requests: rate.NewLimiter(rate.Limit(g.Rate), g.Burst),
+			live:     perMinute(g.LivePerMinute),
 		}
 		if len(g.Scopes) == 0 {
 			return nil, fault("has no scope")
@@ -98,10 +153,7 @@ func newClients(given []Client, clock func() time.Time) ([]*client, error) {
 
 // perMinute takes from a bucket that holds a minute's worth, so that the first
 // calls of a quiet client are not refused.
-func perMinute(n int, clock func() time.Time) func() bool {
-	bucket := rate.NewLimiter(rate.Limit(float64(n)/60), n)
-	return func() bool { return bucket.AllowN(clock(), 1) }
-}
+func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(n)/60), n) }
 
 // localName is what the log calls whoever is on the machine. A client cannot
 // be named so in the configuration's letters by accident and be mistaken for
@@ -117,58 +169,10 @@ const localLive = 300
 func localClient(everything bool, clock func() time.Time) *client {
 	c := &client{
 		name: localName, scopes: []Scope{ScopeLookup, ScopeZendesk, ScopeStats},
-		fields: usualFields(), allowLive: perMinute(localLive, clock),
+		fields: usualFields(), live: perMinute(localLive), clock: clock,
 	}
 	if everything {
 		c.scopes, c.fields = Scopes(), allFields()
 	}
 	return c
-}
-
-// authenticate finds the client of a request. The secret is hashed before
-// anything is compared, all digests are compared whatever the outcome, and no
-// comparison stops early: how long it takes tells nothing of a secret. Clients
-// of Zendesk add "/token" to the name where a token is the password: below
-// /api/v2 that is the name too.
-func (s *Server) authenticate(r *http.Request, zendesk bool) (*client, error) {
-	if s.local != nil {
-		return s.local, nil
-	}
-	name, secret, named := credentials(r.Header.Get("Authorization"))
-	digest := sha256.Sum256([]byte(secret))
-	var owner *client
-	for _, c := range s.clients {
-		for i := range c.digests {
-			if subtle.ConstantTimeCompare(digest[:], c.digests[i][:]) == 1 {
-				owner = c
-			}
-		}
-	}
-	// The name is no secret: it may be compared like any text.
-	if owner != nil && zendesk && name == owner.name+"/token" {
-		name = owner.name
-	}
-	if owner == nil || utf8.RuneCountInString(secret) < minSecret || named && name != owner.name {
-		return nil, errUnauthorized()
-	}
-	return owner, nil
-}
-
-// credentials reads "Bearer SECRET" and "Basic name:secret"; named is true of
-// the second.
-func credentials(header string) (name, secret string, named bool) {
-	scheme, rest, _ := strings.Cut(header, " ")
-	switch {
-	case strings.EqualFold(scheme, "Bearer"):
-		return "", strings.TrimSpace(rest), false
-	case strings.EqualFold(scheme, "Basic"):
-		plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
-		if err != nil {
-			return "", "", true
-		}
-		name, secret, _ = strings.Cut(string(plain), ":")
-		return name, secret, true
-	default:
-		return "", "", false
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"aniproxy/internal/caller"
@@ -72,11 +71,8 @@ func (s *Server) fieldsOf(in *params) (fieldSet, error) {
 	if !in.given(paramClient) {
 		return allFields(), nil
 	}
-	name := in.optional(paramClient)
-	for _, c := range append(slices.Clone(s.clients), s.local) {
-		if c != nil && c.name == name {
-			return c.fields, nil
-		}
+	if c := s.clients.Load().named(in.optional(paramClient)); c != nil {
+		return c.fields, nil
 	}
 	return 0, errBadRequest("there is no client of this name")
 }

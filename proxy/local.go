@@ -17,7 +17,7 @@ func (s *Server) admit(r *http.Request, on side) error {
 	if len(s.o.AllowCIDRs) > 0 && !bound && !within(s.o.AllowCIDRs, s.origin(r)) {
 		return errForbidden("this address is not among those that are served")
 	}
-	if s.local != nil {
+	if s.clients.Load().local != nil {
 		return local(r)
 	}
 	return nil

@@ -73,7 +73,7 @@ func errUnauthorized() error {
 // errScope names what is missing. Where no client is configured nothing can
 // be granted, so it says what to do about that.
 func (s *Server) errScope(needed Scope) error {
-	if s.local != nil {
+	if s.clients.Load().local != nil {
 		return errForbidden(fmt.Sprintf("this needs the scope %s: configure a client that has it", needed))
 	}
 	return errForbidden(fmt.Sprintf("this needs the scope %s, which this client was not granted", needed))

@@ -39,6 +39,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -181,8 +182,7 @@ type Server struct {
 	o       Options
 	log     *slog.Logger
 	clock   func() time.Time
-	clients []*client
-	local   *client           // whoever is on the machine; nil where clients are configured
+	clients atomic.Pointer[clients]
 	agents  map[string]string // by e-mail in small letters
 	metrics *metrics
 	hooks   *hooks    // nil where no webhook is taken in
@@ -200,12 +200,14 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, log: o.Logger, clock: o.Clock, agents: lowerKeys(o.Agents)}
 	s.buffers.New = func() any { return new(make([]byte, 0, usualBody)) }
 	var err error
-	if s.clients, err = newClients(o.Clients, o.Clock); err != nil {
+	who := &clients{}
+	if who.all, err = newClients(o.Clients, o.Clock); err != nil {
 		return nil, err
 	}
-	if len(s.clients) == 0 {
-		s.local = localClient(o.DemoAll, o.Clock)
+	if len(who.all) == 0 {
+		who.local = localClient(o.DemoAll, o.Clock)
 	}
+	s.clients.Store(who)
 	if s.hooks, err = newHooks(&s.o); err != nil {
 		return nil, err
 	}
