@@ -14,6 +14,9 @@ TIME    ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --fo
 
 STAMP    = aniproxy/internal/buildinfo
 LDFLAGS  = -s -w -X $(STAMP).version=$(VERSION) -X $(STAMP).commit=$(COMMIT) -X $(STAMP).committed=$(TIME)
+# The list of what a program was made of is written by this machine, for whatever
+# system the program is.
+SBOM     = GOOS= GOARCH= CGO_ENABLED=0 go run -trimpath -buildvcs=false ./internal/sbom -licences docs/dependencies.md -version '$(VERSION)' -commit '$(COMMIT)' -time '$(TIME)'
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
 FUZZTIME ?= 60s
@@ -26,9 +29,10 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 .PHONY: build
-build: ## build ./bin/aniproxy and ./bin/zendesk-sim, static, stamped with the version
+build: ## build ./bin/aniproxy and ./bin/zendesk-sim, static, stamped, each with a list of what is in it (.cdx.json)
 	@mkdir -p bin
 	$(GO_BUILD) -o bin/ ./cmd/aniproxy ./cmd/zendesk-sim
+	@for program in aniproxy zendesk-sim; do $(SBOM) -name $$program "bin/$$program$$(go env GOEXE)" >bin/$$program.cdx.json; done
 
 .PHONY: run
 run: build ## build, then start the simulator and the proxy on loopback; no account needed
@@ -52,8 +56,12 @@ bench: ## benchmarks with allocations (BENCH=regexp COUNT=6 for benchstat)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (60s) each
-	@FUZZTIME=$(FUZZTIME) .ci/suites.sh --unlimited fuzz
+fuzz: ## every fuzz target for FUZZTIME (60s) each; keeps a part of what it finds, under testdata/fuzz
+	@status=0; FUZZTIME=$(FUZZTIME) .ci/fuzz.sh || status=$$?; .ci/corpus.sh; exit $$status
+
+.PHONY: corpus
+corpus: ## keep a part of what fuzzing found, under testdata/fuzz
+	@.ci/corpus.sh
 
 .PHONY: soak
 soak: ## the long form (ANIPROXY_LONG=1) of the tests named TestSoak… and TestKill…, with the race detector

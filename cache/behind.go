@@ -188,6 +188,8 @@ func (r *Resolver) refreshBehind(k key, now time.Time) {
 	}
 	started := r.run(func() {
 		defer r.behind.end(k.number)
+		var err error
+		defer r.contain("a refresh", &err) // which is in the log then, and nobody waits for it
 		r.refresh(k)
 	})
 	if !started {

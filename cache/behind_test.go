@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -268,7 +269,9 @@ func TestCloseEndsAWalkBehind(t *testing.T) {
 func TestAPanicBehindHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
-		b, g := setUpBehind(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&lines, nil)) })
+		b, g := setUpBehind(t, func(o *Options) {
+			o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&lines, written.Sink(t.Name())), nil))
+		})
 		g.panics = true
 		b.pass(6 * time.Minute)
 		b.ask(numberA)
@@ -281,6 +284,31 @@ func TestAPanicBehindHurtsNobody(t *testing.T) {
 		if said := lines.String(); strings.Contains(said, "a fault in the adapter") || !strings.Contains(said, "of type string") {
 			t.Errorf("the log says %s", said)
 		}
+	})
+}
+
+// What runs behind an answer runs in a goroutine of its own: a panic there would
+// end the process, and print what it says.
+func TestAPanicBeforeTheWalkBehindHurtsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := written.Sink(t.Name())
+		b, _ := setUpBehind(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(lines, nil)) })
+		if err := b.behind.places.Acquire(t.Context(), refreshAtOnce); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(6 * time.Minute)
+		b.ask(numberA)
+		synctest.Wait()
+		b.o.CatchingUp = func() bool { panic("Ann has " + numberA) }
+		b.behind.places.Release(refreshAtOnce)
+		synctest.Wait()
+		if b.behind.active != 0 {
+			t.Errorf("%d are under way", b.behind.active)
+		}
+		if said := lines.String(); !strings.Contains(said, "a refresh: panic of type string") || strings.Contains(said, "Ann") || strings.Contains(said, numberA) {
+			t.Errorf("the log says %s", said)
+		}
+		b.o.CatchingUp = nil
 	})
 }
 

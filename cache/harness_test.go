@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,10 +13,14 @@ import (
 
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 	"aniproxy/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 const (
 	numberA = "+15135557611"
@@ -90,6 +93,7 @@ func (z *zendesk) Identities(_ context.Context, ids []int64) (users []caller.Use
 	defer z.mu.Unlock()
 	z.calls = append(z.calls, "GET users/show_many")
 	for _, id := range ids {
+		written.Batch(&caller.Batch{Users: []caller.UserUpdate{z.people[id]}, Tickets: z.tickets[id]})
 		if z.unread[id] {
 			continue
 		}
@@ -180,7 +184,7 @@ func setUp(t testing.TB, change ...func(*Options)) *bench {
 		t.Fatal(err)
 	}
 	b.live = &zendesk{clock: b.clock, people: map[int64]caller.UserUpdate{}, tickets: map[int64][]caller.TicketUpdate{}}
-	log := slog.New(slog.DiscardHandler)
+	log := written.Logger(t.Name())
 	b.store, err = store.Open(store.Options{
 		Path: filepath.Join(t.TempDir(), "a.db"), Logger: log, Clock: b.clock, KeepResolved: 168 * time.Hour,
 		Key: numbers.Key, KeyRules: "1", NoSync: true,
@@ -224,6 +228,7 @@ func (b *bench) filled() {
 
 func (b *bench) apply(batch caller.Batch) {
 	b.t.Helper()
+	written.Batch(&batch)
 	if _, err := b.store.Apply(b.t.Context(), batch); err != nil {
 		b.t.Fatal(err)
 	}

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
+	"aniproxy/internal/caught"
 )
 
 var (
@@ -165,20 +164,13 @@ func (r *Resolver) walkOnce(k key) (e *entry, err error) {
 	return e, nil
 }
 
-// contain makes an error of a panic. What a panic says may quote a record, so
-// only the runtime's own words are kept; the stack goes to the log.
+// contain makes an error of a panic, and tells of it in the log.
 func (r *Resolver) contain(in string, err *error) {
-	p := recover()
-	if p == nil {
-		return
+	if value := recover(); value != nil {
+		p := caught.New(in, value)
+		r.log.Error("a walk panicked", slog.Any("error", p), slog.String("stack", p.Stack))
+		*err = p
 	}
-	var fault runtime.Error
-	if e, ok := p.(error); ok && errors.As(e, &fault) {
-		*err = fmt.Errorf("panic in %s: %w", in, fault)
-	} else {
-		*err = fmt.Errorf("panic in %s, of type %T", in, p)
-	}
-	r.log.Error("a walk panicked", slog.String("in", in), slog.Any("error", *err), slog.String("stack", string(debug.Stack())))
 }
 
 // found is what a walk has learnt.

@@ -10,8 +10,11 @@ import (
 )
 
 func (s *Server) purge(c *call) error {
-	s.o.Resolver.Purge()
-	return c.NoContent(http.StatusNoContent)
+	return s.act(c, "memory", func(a *acted) error {
+		s.o.Resolver.Purge()
+		a.code = http.StatusNoContent
+		return nil
+	})
 }
 
 // The answer of /v1/admin/sync. A time that is not known is "".

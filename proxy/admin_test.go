@@ -188,7 +188,17 @@ func TestStats(t *testing.T) {
 		`"sample":{"checked":200,"differ":3,"behind":2,"share":0.015,"oldest_difference_seconds":90,"at":"2026-03-04T05:06:07Z"}},` +
 		`"sync":{"running":true,"last_success":"2026-03-04T04:06:07Z","last_error":"rate_limited","next_run":"2026-03-04T05:07:07Z","users_age_seconds":91,"tickets_age_seconds":-1,` +
 		`"skipped_records":28,"notices":{"received":21,"merged":22,"dropped":23,"fetched":24,"failed":25,"waiting":26,"last":"2026-03-04T05:06:07Z"},"round":{"began":"2026-03-04T05:06:07Z","read":27,"ended":""}},` +
-		`"outbox":{"queued":8,"failed":9,"oldest_seconds":10},"zendesk":{"requests":5,"errors":1,"rate_remaining":-1},"webhooks":{"dropped":0,"ignored":0,"queued":0,"refused":0,"repeated":0}}`
+		`"outbox":{"queued":8,"failed":9,"oldest_seconds":10},"zendesk":{"requests":5,"errors":1,"rate_remaining":-1},"webhooks":{"dropped":0,"ignored":0,"queued":0,"refused":0,"repeated":0},"logins":{"failed":0,"slowed":0},"clients":[`
+	for i, name := range []string{"lookup", "comment", "zendesk", "directory", "stats", "admin", "all"} {
+		figures := `"numbers":0,"not_found":0`
+		if i == 0 { // Ann's, the one that is shared, and nobody's
+			figures = `"numbers":3,"not_found":1`
+		} else {
+			want += ","
+		}
+		want += `{"name":"` + name + `",` + figures + `,"miss_alarm":false,"refused_rate":0,"refused_distinct":0,"refused_live":0}`
+	}
+	want += "]}"
 	if diff := cmp.Diff(want, string(w.get(t, "/v1/stats", "stats").body)); diff != "" {
 		t.Errorf("the statistics (-want +got):\n%s", diff)
 	}

@@ -8,40 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/labstack/echo/v4"
 )
-
-// TestEveryRouteStatesItsScope walks what Echo really serves, so that a route
-// that was added past the table is found too.
-func TestEveryRouteStatesItsScope(t *testing.T) {
-	w := newWorld(t, func(o *Options) { withClients(o); withSecrets(o) })
-	stated := map[string]*route{}
-	for _, r := range w.routes() {
-		if r.scope == "" {
-			t.Errorf("%s %s states no scope", r.method, r.path)
-		}
-		stated[r.method+" "+r.echoPath()] = r
-	}
-	for side, e := range map[string]*echo.Echo{"public": w.Server.public, "admin": w.Server.admin} {
-		served := e.Routes()
-		if len(served) < 5 {
-			t.Fatalf("the %s side serves %d routes: the walk must be broken", side, len(served))
-		}
-		for _, r := range served {
-			row, ok := stated[r.Method+" "+r.Path]
-			if !ok {
-				t.Errorf("the %s side serves %s %s, which is not in the table", side, r.Method, r.Path)
-				continue
-			}
-			if row.admin && side == "public" {
-				t.Errorf("the public side serves %s %s", r.Method, r.Path)
-			}
-		}
-		if side == "admin" && len(served) != len(stated) {
-			t.Errorf("the admin side serves %d of %d routes", len(served), len(stated))
-		}
-	}
-}
 
 // TestTheDescriptionIsTheTable compares each row with openapi.yaml.
 func TestTheDescriptionIsTheTable(t *testing.T) {
@@ -174,6 +141,7 @@ func TestKeys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			w.tick(forgiveEvery) // so that none of them waits
 			r := request(t, http.MethodGet, w.public.URL+"/v1/lookup?ani=5", "", "")
 			if tt.set(r); strings.Contains(r.Header.Get("Authorization"), "\x00") {
 				digest := sha256.Sum256([]byte(good))
@@ -243,6 +211,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 			o.Clients[0].Fields = []string{"found", "phone"}
 		}, `"phone"`},
 		{"a client without a rate", func(o *Options) { o.Clients = []Client{newClient("a", "lookup")}; o.Clients[0].Rate = 0 }, "rate"},
+		{"a client without different numbers", func(o *Options) { o.Clients = []Client{newClient("a", "lookup")}; o.Clients[0].DistinctPerMinute = 0 }, "distinct_per_minute"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

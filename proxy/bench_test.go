@@ -98,3 +98,16 @@ func BenchmarkLookup(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAuthenticate finds whose key it is among seven clients.
+func BenchmarkAuthenticate(b *testing.B) {
+	w := newWorld(b, withClients)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "http://localhost/v1/lookup", nil)
+	r.SetBasicAuth("lookup", secretOf("lookup"))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.authenticate(r, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type Client struct {
 	Rate, Burst int
 	// LivePerMinute bounds its questions that reach Zendesk; 0 allows none.
 	LivePerMinute int
+	// DistinctPerMinute bounds the different numbers that it is answered about
+	// in any minute, and the people whom it reads by id with them.
+	DistinctPerMinute int
 }
 
 // minSecret is the least number of characters of a secret. Those that
@@ -41,12 +45,11 @@ type client struct {
 	// requests is nil where there is no limit.
 	requests *rate.Limiter
 	// live is its budget of questions that reach Zendesk.
-	live  *rate.Limiter
-	clock func() time.Time
+	live *rate.Limiter
+	// distinct is its limit of different numbers, used what it has used.
+	distinct distinctLimit
+	used     *usage
 }
-
-// allowLive is a [caller.Query]'s: it takes one from the client's budget.
-func (c *client) allowLive() bool { return c.live.AllowN(c.clock(), 1) }
 
 func (c *client) may(s Scope) bool { return slices.Contains(c.scopes, s) }
 
@@ -57,10 +60,18 @@ type clients struct {
 	local *client // whoever is on the machine; nil where clients are configured
 }
 
+// everyone are all clients, whoever is on the machine too.
+func (s *clients) everyone() []*client {
+	if s.local != nil {
+		return []*client{s.local}
+	}
+	return s.all
+}
+
 // named finds the client of a name, nil where there is none.
 func (s *clients) named(name string) *client {
-	for _, c := range append(slices.Clone(s.all), s.local) {
-		if c != nil && c.name == name {
+	for _, c := range s.everyone() {
+		if c.name == name {
 			return c
 		}
 	}
@@ -81,7 +92,7 @@ func (s *Server) SetClients(given []Client) error {
 	if (len(given) == 0) != (before.local != nil) {
 		return errLocalChange
 	}
-	all, err := newClients(given, s.clock)
+	all, err := newClients(given, s.clock())
 	if err != nil {
 		return err
 	}
@@ -94,8 +105,11 @@ func (s *Server) SetClients(given []Client) error {
 	return nil
 }
 
-// inherit takes over what a client of this name has used of its limits.
+// inherit takes over what a client of this name has used of its limits. The
+// numbers of its last minute stay whatever the limit is now: a change of it
+// gives nobody another minute's worth.
 func (c *client) inherit(old *client) {
+	c.used = old.used
 	if c.requests.Limit() == old.requests.Limit() && c.requests.Burst() == old.requests.Burst() {
 		c.requests = old.requests
 	}
@@ -104,7 +118,7 @@ func (c *client) inherit(old *client) {
 	}
 }
 
-func newClients(given []Client, clock func() time.Time) ([]*client, error) {
+func newClients(given []Client, now time.Time) ([]*client, error) {
 	var clients []*client
 	names := map[string]bool{}
 	owners := map[[sha256.Size]byte]bool{}
@@ -128,10 +142,14 @@ func newClients(given []Client, clock func() time.Time) ([]*client, error) {
 		if g.Rate < 1 || g.Burst < 1 || g.LivePerMinute < 0 {
 			return nil, fault("needs a rate and a burst of at least 1 and no negative live_per_minute")
 		}
+		if g.DistinctPerMinute < 1 || g.DistinctPerMinute > math.MaxInt32 {
+			return nil, fault("needs a distinct_per_minute of at least 1")
+		}
 		c := &client{
-			name: g.Name, digests: g.Digests, clock: clock,
+			name: g.Name, digests: g.Digests,
 			requests: rate.NewLimiter(rate.Limit(g.Rate), g.Burst),
 			live:     perMinute(g.LivePerMinute),
+			distinct: distinctLimit{most: g.DistinctPerMinute}, used: newUsage(now),
 		}
 		if len(g.Scopes) == 0 {
 			return nil, fault("has no scope")
@@ -160,16 +178,21 @@ func perMinute(n int) *rate.Limiter { return rate.NewLimiter(rate.Limit(float64(
 // it: with a client configured there is no local one.
 const localName = "local"
 
-// localLive is what the configuration gives a client that says nothing.
-const localLive = 300
+// localLive and localDistinct are what the configuration gives a client that
+// says nothing.
+const (
+	localLive     = 300
+	localDistinct = 3000
+)
 
 // localClient is whoever is on the machine while no client is configured. Its
-// requests have no limit of their own: who can run a program here can do
-// worse, but the account behind is others' too.
-func localClient(everything bool, clock func() time.Time) *client {
+// requests have no limit of their own, and its numbers none that refuses: who
+// can run a program here can do worse, but the account behind is others' too.
+func localClient(everything bool, now time.Time) *client {
 	c := &client{
 		name: localName, scopes: []Scope{ScopeLookup, ScopeZendesk, ScopeStats},
-		fields: usualFields(), live: perMinute(localLive), clock: clock,
+		fields: usualFields(), live: perMinute(localLive),
+		distinct: distinctLimit{most: localDistinct, lenient: true}, used: newUsage(now),
 	}
 	if everything {
 		c.scopes, c.fields = Scopes(), allFields()

@@ -360,6 +360,17 @@ func (s *Server) outboxRecords(c *call) error {
 	if given := in.whole(paramLimit); given > 0 {
 		limit = int(min(given, maxRecords))
 	}
+	target := "records"
+	if state != "" {
+		target += " " + string(state)
+	}
+	if in.flag(paramContent) {
+		target += ", with content"
+	}
+	return s.act(c, target, func(a *acted) error { return s.listed(a, &in, state, limit) })
+}
+
+func (s *Server) listed(a *acted, in *params, state outbox.State, limit int) error {
 	list, err := s.o.Outbox.List(state, uint64(in.whole(paramBefore)), limit)
 	if err != nil {
 		return errOutbox(err)
@@ -371,7 +382,7 @@ func (s *Server) outboxRecords(c *call) error {
 	if len(list) == limit {
 		j.Next = list[len(list)-1].Seq
 	}
-	return c.json(http.StatusOK, j)
+	return a.tell(http.StatusOK, j)
 }
 
 func newRecordJSON(r *outbox.Record, content bool) recordJSON {
@@ -390,7 +401,19 @@ func newRecordJSON(r *outbox.Record, content bool) recordJSON {
 
 // outboxRetry queues again what has failed.
 func (s *Server) outboxRetry(c *call) error {
-	r, err := s.o.Outbox.Retry(c.Param("id"))
+	id := c.Param("id")
+	_, known, err := s.o.Outbox.Record(id)
+	switch {
+	case err != nil:
+		return errOutbox(err)
+	case !known: // what stands in the path is anybody's text then
+		return errNotFound("the outbox has no record of this id")
+	}
+	return s.act(c, "record "+id, func(a *acted) error { return s.retried(a, id) })
+}
+
+func (s *Server) retried(a *acted, id string) error {
+	r, err := s.o.Outbox.Retry(id)
 	switch {
 	case errors.Is(err, outbox.ErrUnknown):
 		return errNotFound("the outbox has no record of this id")
@@ -399,7 +422,7 @@ func (s *Server) outboxRetry(c *call) error {
 	case err != nil:
 		return errOutbox(err)
 	}
-	return c.json(http.StatusAccepted, newRecordJSON(&r, false))
+	return a.tell(http.StatusAccepted, newRecordJSON(&r, false))
 }
 
 // errOutbox is the answer where the outbox could not be read or written: what

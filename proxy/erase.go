@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"aniproxy/internal/status"
@@ -40,16 +41,30 @@ func (s *Server) erase(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), eraseLimit)
 	defer cancel()
-	e, err := s.o.Eraser.Erase(ctx, id)
-	if err != nil {
-		return &erasureError{what: "erase", err: err}
-	}
-	code := http.StatusOK
-	if !e.Complete {
-		code = http.StatusAccepted
-	}
-	return c.json(code, newErasureJSON(id, &e))
+	return s.act(c, userTarget(id), func(a *acted) error {
+		e, err := s.o.Eraser.Erase(ctx, id)
+		a.detail = howFar(&e)
+		if err != nil {
+			return &erasureError{what: "erase", err: err}
+		}
+		code := http.StatusOK
+		if !e.Complete {
+			code = http.StatusAccepted
+		}
+		return a.tell(code, newErasureJSON(id, &e))
+	})
 }
+
+// howFar is how far an erasure got, in a line for the audit log.
+func howFar(e *status.Erasure) string {
+	steps := make([]string, len(e.Steps))
+	for i, step := range e.Steps {
+		steps[i] = step.Name + " " + step.State
+	}
+	return strings.Join(steps, ", ")
+}
+
+func userTarget(id int64) string { return "user " + strconv.FormatInt(id, 10) }
 
 func newErasureJSON(id int64, e *status.Erasure) erasureJSON {
 	j := erasureJSON{
@@ -70,14 +85,19 @@ func (s *Server) liftTombstone(c *call) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), eraseLimit)
 	defer cancel()
-	was, err := s.o.Eraser.Lift(ctx, id)
-	if err != nil {
-		return &erasureError{what: "lift a tombstone", err: err}
-	}
-	return c.json(http.StatusOK, struct {
-		UserID string `json:"user_id"`
-		Lifted bool   `json:"lifted"`
-	}{strconv.FormatInt(id, 10), was})
+	return s.act(c, userTarget(id), func(a *acted) error {
+		was, err := s.o.Eraser.Lift(ctx, id)
+		if err != nil {
+			return &erasureError{what: "lift a tombstone", err: err}
+		}
+		if a.detail = "there was no tombstone"; was {
+			a.detail = "lifted"
+		}
+		return a.tell(http.StatusOK, struct {
+			UserID string `json:"user_id"`
+			Lifted bool   `json:"lifted"`
+		}{strconv.FormatInt(id, 10), was})
+	})
 }
 
 // erasureError is a step that could not be taken.

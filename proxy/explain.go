@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
+	"strings"
 	"time"
 
 	"aniproxy/internal/caller"
@@ -46,6 +46,11 @@ func (s *Server) explain(c *call) error {
 	if err != nil {
 		return err
 	}
+	return s.act(c, "who has a number", func(a *acted) error { return s.explained(c, a, &in, q, readable, shown) })
+}
+
+// explained makes the answer; the audit log is told whom it is about.
+func (s *Server) explained(c *call, a *acted, in *params, q caller.Query, readable bool, shown fieldSet) error {
 	e := caller.Explanation{Reason: "malformed", Class: string(caller.Invalid), Memory: "nothing", Answer: noNumber(), Streams: s.o.Directory.Streams()}
 	if readable {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.o.Deadline)
@@ -53,17 +58,30 @@ func (s *Server) explain(c *call) error {
 		e = s.o.Resolver.Explain(ctx, q)
 	}
 	v := s.view(e.Answer, in.whole(paramTicketID), in.optional(paramLang))
-	v.decision = s.route(&v, &in)
-	x := explainer{Server: s, e: &e, v: &v, in: &in, now: s.clock()}
+	v.decision = s.route(&v, in)
+	a.detail = whom(&e)
+	x := explainer{Server: s, e: &e, v: &v, in: in, now: s.clock()}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false) // the answer is to be the very one, also where it has markup
-	err = encoder.Encode(explanationJSON{At: moment(x.now), Steps: x.steps(), Answer: s.appendAnswer(nil, &v, shown)})
+	err := encoder.Encode(explanationJSON{At: moment(x.now), Steps: x.steps(), Answer: s.appendAnswer(nil, &v, shown)})
 	if err != nil {
 		return fmt.Errorf("encode an explanation: %w", err)
 	}
-	c.write(http.StatusOK, jsonType, body.Bytes())
+	a.body = body.Bytes()
 	return nil
+}
+
+// whom are the people that an explanation shows, by their ids.
+func whom(e *caller.Explanation) string {
+	if len(e.Held) == 0 {
+		return "nobody"
+	}
+	people := make([]string, len(e.Held))
+	for i := range e.Held {
+		people[i] = userTarget(e.Held[i].Caller.User.ID)
+	}
+	return strings.Join(people, ", ")
 }
 
 // fieldsOf are those of the client whose answer is to be explained.

@@ -26,6 +26,16 @@ type shelf struct {
 	err     error
 	// failAccept is what Accept alone fails with.
 	failAccept error
+	// listed and retried count what an admin has asked for.
+	listed  int
+	retried []string
+}
+
+// put puts a record on the shelf as it is.
+func (s *shelf) put(r outbox.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = append(s.records, r)
 }
 
 func newShelf(clock func() time.Time) *shelf {
@@ -95,6 +105,7 @@ func (s *shelf) Record(id string) (outbox.Record, bool, error) {
 func (s *shelf) List(state outbox.State, before uint64, limit int) ([]outbox.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listed++
 	var list []outbox.Record
 	for _, r := range slices.Backward(s.records) {
 		if (state == "" || r.State == state) && (before == 0 || r.Seq < before) && len(list) < limit {
@@ -107,6 +118,7 @@ func (s *shelf) List(state outbox.State, before uint64, limit int) ([]outbox.Rec
 func (s *shelf) Retry(id string) (outbox.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.retried = append(s.retried, id)
 	switch r, ok := s.find(id); {
 	case !ok:
 		return outbox.Record{}, outbox.ErrUnknown

@@ -29,7 +29,10 @@ import (
 	"aniproxy/internal/status"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = everybody()
 
 // The numbers that the resolver here knows, and what it knows of them.
 const (
@@ -99,7 +102,8 @@ type resolver struct {
 	stats   status.Cache
 	purged  atomic.Int32
 	stale   atomic.Bool // what is found is stale
-	// explained changes an explanation.
+	// explains counts explanations; explained changes one.
+	explains  atomic.Int32
 	explained func(*caller.Explanation)
 }
 
@@ -153,6 +157,7 @@ func (r *resolver) Lookup(ctx context.Context, q caller.Query) caller.Answer {
 
 // Explain is what is known without asking, of the number that Lookup knows.
 func (r *resolver) Explain(ctx context.Context, q caller.Query) caller.Explanation {
+	r.explains.Add(1)
 	silent := &resolver{}
 	silent.stale.Store(r.stale.Load())
 	e := caller.Explanation{
@@ -259,6 +264,7 @@ type world struct {
 	mirror    *mirror
 	shelf     *shelf
 	eraser    *eraser
+	book      *book
 	notices   *notices
 	registry  *prometheus.Registry
 	now       atomic.Int64 // Unix nanoseconds
@@ -285,15 +291,15 @@ func (w *world) tick(d time.Duration) { w.now.Add(int64(d)) }
 
 func newWorld(t testing.TB, change func(*Options)) *world {
 	t.Helper()
-	w := &world{resolver: &resolver{}, directory: &directory{}, mirror: &mirror{}, eraser: &eraser{}, notices: &notices{}, registry: prometheus.NewRegistry()}
+	w := &world{resolver: &resolver{}, directory: &directory{}, mirror: &mirror{}, eraser: &eraser{}, book: &book{}, notices: &notices{}, registry: prometheus.NewRegistry()}
 	w.now.Store(start.UnixNano())
 	clock := func() time.Time { return time.Unix(0, w.now.Load()) }
 	w.shelf = newShelf(clock)
 	o := Options{
-		Resolver: w.resolver, Directory: w.directory, Mirror: w.mirror, Outbox: w.shelf, Eraser: w.eraser, Numbers: numbers{},
+		Resolver: w.resolver, Directory: w.directory, Mirror: w.mirror, Outbox: w.shelf, Eraser: w.eraser, Audit: w.book, Numbers: numbers{},
 		Notices:   w.notices,
 		Zendesk:   func() status.Zendesk { return status.Zendesk{Requests: 5, Errors: 1, RateRemaining: -1} },
-		Logger:    slog.New(slog.NewTextHandler(w, nil)),
+		Logger:    slog.New(slog.NewTextHandler(io.MultiWriter(w, written.Sink(t.Name())), nil)),
 		Registry:  w.registry,
 		Clock:     clock,
 		RandomID:  func() string { return fmt.Sprintf("made-%d", w.ids.Add(1)) },
@@ -308,6 +314,7 @@ func newWorld(t testing.TB, change func(*Options)) *world {
 	if w.Server, err = New(o); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { w.keepMetrics(t) })
 	w.public, w.admin = httptest.NewServer(w.Public()), httptest.NewServer(w.Admin())
 	t.Cleanup(w.public.Close)
 	t.Cleanup(w.admin.Close)
@@ -332,7 +339,7 @@ func secretOf(name string) string { return name + strings.Repeat("-secret", 6) }
 func newClient(name string, scopes ...string) Client {
 	return Client{
 		Name: name, Digests: [][32]byte{sha256.Sum256([]byte(secretOf(name)))}, Scopes: scopes,
-		Rate: 1000, Burst: 1000, LivePerMinute: 2,
+		Rate: 1000, Burst: 1000, LivePerMinute: 2, DistinctPerMinute: 3000,
 	}
 }
 
@@ -412,6 +419,7 @@ func send(t testing.TB, r *http.Request) *reply {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keepAnswer(t, r, res.StatusCode, body)
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	hold(t, r, res, body)
 	return &reply{status: res.StatusCode, header: res.Header, body: body}

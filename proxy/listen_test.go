@@ -2,17 +2,11 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -147,7 +141,7 @@ func TestShutdownBeforeServe(t *testing.T) {
 
 func TestASocketThatFailsEndsAll(t *testing.T) {
 	l := serve(t, Bind{Addr: "127.0.0.1:0", Handler: says("")}, Bind{Addr: "127.0.0.1:0", Handler: says("")})
-	l.sockets[1].Close()
+	l.served[1].socket.Close()
 	if err := <-l.ended; err == nil {
 		t.Error("Serve ended as if it had been told to")
 	}
@@ -175,51 +169,6 @@ func TestListenOpensAllOrNone(t *testing.T) {
 		t.Fatalf("the first address was not given back: %v", err)
 	}
 	again.Close()
-	if _, err := Listen(t.Context(), slog.New(slog.DiscardHandler), Bind{Addr: "127.0.0.1:0", CertFile: "missing.pem", KeyFile: "missing.key"}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a certificate that is missing: %v", err)
-	}
-}
-
-func TestTLS(t *testing.T) {
-	// The certificate of net/http's own tests, which is for example.com.
-	borrowed := httptest.NewUnstartedServer(nil)
-	borrowed.StartTLS()
-	defer borrowed.Close()
-	pair := borrowed.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	l := serve(t, Bind{
-		Addr: "127.0.0.1:0", Handler: says("sealed"),
-		CertFile: write("cert.pem", "CERTIFICATE", pair.Certificate[0]), KeyFile: write("key.pem", "PRIVATE KEY", key),
-	})
-	roots := x509.NewCertPool()
-	roots.AddCert(borrowed.Certificate())
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "example.com"},
-	}}
-	res, err := client.Do(request(t, http.MethodGet, "https://"+l.Addrs()[0].String(), "", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if body, err := io.ReadAll(res.Body); string(body) != "sealed" || err != nil {
-		t.Errorf("%q, %v", body, err)
-	}
-	if err := l.Shutdown(t.Context()); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if err := <-l.ended; err != nil {
-		t.Errorf("Serve: %v", err)
-	}
 }
 
 func TestEveryServerHasItsLimits(t *testing.T) {
@@ -228,7 +177,8 @@ func TestEveryServerHasItsLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Shutdown(t.Context())
-	for _, s := range l.servers {
+	for _, one := range l.served {
+		s := one.server
 		if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= maxQuery {
 			t.Errorf("the limits are %v, %v, %v, %v, %d", s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout, s.MaxHeaderBytes)
 		}

@@ -200,6 +200,14 @@ func TestNetworks(t *testing.T) {
 		{"through two trusted proxies", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"192.0.2.1", "10.0.0.2"}, true},
 		{"a trusted proxy that writes nothing", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", nil, false},
 		{"a trusted proxy that writes junk", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"192.0.2.1, unknown"}, false},
+		{"a trusted proxy that comes as IPv4 in IPv6", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "[::ffff:10.0.0.1]:1", []string{"192.0.2.1"}, true},
+		{"a trusted proxy that writes IPv4 in IPv6", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"::ffff:192.0.2.1"}, true},
+		{"a trusted proxy that writes a zone", prefixes("fe80::/10"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"fe80::1%eth0"}, true},
+		{"a trusted proxy that writes one from outside", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"::ffff:198.51.100.1"}, false},
+		{"a trusted proxy that writes a port, which is not read", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"192.0.2.1:5"}, false},
+		{"what anybody writes of a trusted proxy", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "198.51.100.1:1", []string{"192.0.2.1, 10.0.0.1"}, false},
+		{"IPv6 outside, though its last bits are within", prefixes("192.0.2.0/24"), nil, "[2001:db8::192.0.2.1]:1", nil, false},
+		{"outside, with a zone", prefixes("fd00::/8"), nil, "[fe80::1%eth0]:1", nil, false},
 		{"a trusted proxy of the list itself", prefixes("10.0.0.0/8"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"10.0.0.9"}, true},
 	}
 	for _, tt := range tests {
@@ -216,4 +224,44 @@ func TestNetworks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzOrigin writes anything before what a trusted proxy wrote, in as many
+// headers as it likes: the address that the proxy saw is the one that counts.
+// Of anybody else nothing is believed at all.
+func FuzzOrigin(f *testing.F) {
+	for _, forged := range []string{
+		"", "198.51.100.7", "198.51.100.7, 10.0.0.5", "10.0.0.5,10.0.0.6", ",", ",,,", "for=198.51.100.7", "198.51.100.7:80", "[2001:db8::1]", "fe80::1%eth0,", "::ffff:10.0.0.1",
+		"unknown\n198.51.100.7", "\x00", "198.51.100.7\n\n", "1.2.3.4 ", "\u00a0192.0.2.9", strings.Repeat("10.0.0.5,", 1000),
+	} {
+		f.Add(forged, "203.0.113.5", true)
+		f.Add(forged, "2001:db8::5", false)
+	}
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	s := &Server{o: Options{TrustedProxies: trusted}}
+	f.Fuzz(func(t *testing.T, forged, seen string, sameHeader bool) {
+		r := &http.Request{Header: http.Header{"X-Forwarded-For": strings.Split(forged, "\n")}, RemoteAddr: "192.0.2.1:5"}
+		if got := s.origin(r); got != addr("192.0.2.1") {
+			t.Errorf("%q of a stranger is believed: %v", forged, got)
+		}
+		client, err := netip.ParseAddr(seen)
+		if err != nil || within(trusted, client.Unmap().WithZone("")) {
+			client = addr("203.0.113.5")
+		}
+		hops := r.Header["X-Forwarded-For"]
+		if sameHeader { // a proxy appends to the last header, or adds one
+			hops[len(hops)-1] += ", " + client.String()
+		} else {
+			hops = append(hops, client.String())
+		}
+		for _, through := range [][]string{nil, {"10.9.9.9"}, {"10.9.9.9, fd00::1"}} {
+			r.Header["X-Forwarded-For"] = slices.Concat(hops, through)
+			for _, peer := range []string{"10.0.0.1:5", "[::ffff:10.0.0.1]:5", "[fd00::9%eth0]:5"} {
+				r.RemoteAddr = peer
+				if got := s.origin(r); got != client.Unmap().WithZone("") {
+					t.Errorf("%q before %v, by %s and %v: %v", forged, client, peer, through, got)
+				}
+			}
+		}
+	})
 }

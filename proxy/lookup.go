@@ -25,7 +25,16 @@ func (s *Server) lookup(c *call) error {
 	if err != nil {
 		return err
 	}
-	v := s.view(answer, in.whole(paramTicketID), in.optional(paramLang))
+	ticket := in.whole(paramTicketID)
+	if ticket != 0 && answer.Outcome == caller.Ambiguous {
+		// The right ticket opens one of those who share the number, so trying
+		// tickets on it is reading them out by id.
+		if err := s.countPerson(c.client, ticket); err != nil {
+			c.outcome, c.source = "", ""
+			return err
+		}
+	}
+	v := s.view(answer, ticket, in.optional(paramLang))
 	v.decision = s.route(&v, &in)
 	c.outcome = v.choice.Outcome
 	s.tell(c, &v.choice)
@@ -104,7 +113,8 @@ func (s *Server) factsOf(v *view, in *params) routing.Facts {
 // longestWait bounds what a flow may say of a queue: no rule looks beyond.
 const longestWait = 1000 * time.Hour
 
-// ask asks the resolver, within the deadline.
+// ask asks the resolver, within the deadline. Past the client's limit of
+// different numbers it is an error, and nothing is told or noted of the answer.
 func (s *Server) ask(c *call, in *params, withTickets bool) (caller.Answer, error) {
 	q, readable, err := question(in, withTickets)
 	if err != nil {
@@ -116,8 +126,11 @@ func (s *Server) ask(c *call, in *params, withTickets bool) (caller.Answer, erro
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.o.Deadline)
 	defer cancel()
-	q.AllowLive = c.client.allowLive
+	q.AllowLive = s.mayAskZendesk(c.client, q.ANI)
 	a := s.o.Resolver.Lookup(ctx, q)
+	if err := s.countNumber(c.client, &a); err != nil {
+		return caller.Answer{}, err
+	}
 	c.outcome, c.source = a.Outcome, a.Source
 	return a, nil
 }

@@ -14,8 +14,9 @@ import (
 
 // metrics counts what this package does, in atomics that cost a request
 // nanoseconds; the registry reads them, and what the other rooms count, when
-// it is scraped. Labels are routes, classes of status, outcomes, tiers and
-// streams: a few dozen series, none of them somebody's to make up.
+// it is scraped. Labels are routes, classes of status, outcomes, tiers, streams
+// and the clients of the configuration: a few dozen series, none of them
+// somebody's to make up.
 type metrics struct {
 	outcomes   [len(outcomes)]atomic.Uint64
 	deliveries deliveryCounters
@@ -96,7 +97,7 @@ type collector struct {
 	build   buildinfo.Build
 	all     []*prometheus.Desc
 
-	lookups, requests, hits, misses, ratio, entries, bytes, evictions, dropped, walks,
+	lookups, requests, clientNumbers, clientNotFound, clientAlarm, clientRefused, failedLogins, slowedLogins, hits, misses, ratio, entries, bytes, evictions, dropped, walks,
 	users, numbers, tickets, shared, unreadable, identities, file,
 	running, success, failed, next, age,
 	refreshes, refreshFailures,
@@ -114,8 +115,15 @@ func newCollector(s *Server, m *metrics) *collector {
 	}
 	c := &collector{
 		server: s, metrics: m, build: buildinfo.Read(),
-		lookups:    desc("lookups_total", "Lookups answered, by outcome.", "outcome"),
-		requests:   desc("http_requests_total", "Requests answered, by route and class of status.", "route", "code"),
+		lookups:        desc("lookups_total", "Lookups answered, by outcome.", "outcome"),
+		requests:       desc("http_requests_total", "Requests answered, by route and class of status.", "route", "code"),
+		clientNumbers:  desc("client_numbers_total", "Different numbers that a client was answered about, each at most once a minute.", "client"),
+		clientNotFound: desc("client_not_found_total", "Those of them that nobody was found for.", "client"),
+		clientAlarm:    desc("client_miss_alarm", "1 while a client finds nobody far more often than is ordinary for it.", "client"),
+		clientRefused:  desc("client_refused_total", "What a client's limits refused: requests by rate and distinct, questions to Zendesk by live.", "client", "limit"),
+		failedLogins:   desc("failed_logins_total", "Keys and signatures of webhooks that were wrong; requests without any are not counted."),
+		slowedLogins:   desc("logins_slowed_total", "Those of them that had to wait for their answer, or were turned away where too many waited."),
+
 		hits:       desc("cache_hits_total", "Lookups that a tier answered, by tier; negative is a remembered absence.", "tier"),
 		misses:     desc("cache_misses_total", "Lookups that no tier could answer."),
 		ratio:      desc("cache_hit_ratio", "Hits of any tier among the lookups that needed one, since the start."),
@@ -216,7 +224,18 @@ func (c *collector) collectOurs(gauge gaugeFunc, counter counterFunc) {
 			}
 		}
 	}
+	counter(c.failedLogins, c.server.logins.failed.Load())
+	counter(c.slowedLogins, c.server.logins.slowed.Load())
 	gauge(c.built, 1, c.build.Version, c.build.Go)
+	for _, client := range c.server.clients.Load().everyone() {
+		read := c.server.usageOf(client)
+		counter(c.clientNumbers, read.numbers, client.name)
+		counter(c.clientNotFound, read.missed, client.name)
+		gauge(c.clientAlarm, float64(bit(read.alarm)), client.name)
+		for l, n := range read.refused {
+			counter(c.clientRefused, n, client.name, limitNames[l])
+		}
+	}
 }
 
 func (c *collector) collectCache(gauge gaugeFunc, counter counterFunc) {

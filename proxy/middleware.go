@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/caught"
 )
 
 // maxQuery bounds a query, in bytes: the longest ANI that is read has 256
@@ -131,9 +130,11 @@ func (s *Server) guard(r *route, on side) echo.HandlerFunc {
 		}
 		c.client = client
 		if client.requests != nil && !client.requests.AllowN(c.began, 1) {
+			client.used.refuse(limitRate)
 			return errRate()
 		}
 		if !client.may(r.scope) {
+			s.refused(c)
 			return s.errScope(r.scope)
 		}
 		return r.handle(c)
@@ -229,21 +230,12 @@ func isUUID(id string) bool {
 	return true
 }
 
-// panicError is a panic as an error for the log: where it happened, and of
-// what kind. What it said is left out unless the runtime said it, since it may
-// quote what was being worked on.
-type panicError struct {
-	kind  string
-	stack string
-}
+// panicError is a panic as an error for the log, with the way to it.
+type panicError struct{ *caught.Panic }
 
-func newPanicError(p any) *panicError {
-	kind := fmt.Sprintf("%T", p)
-	var fromRuntime runtime.Error
-	if err, ok := p.(error); ok && errors.As(err, &fromRuntime) {
-		kind = fromRuntime.Error()
-	}
-	return &panicError{kind: kind, stack: string(debug.Stack())}
-}
+func newPanicError(p any) *panicError { return &panicError{caught.New("a handler", p)} }
 
-func (p *panicError) Error() string { return "panic of " + p.kind + "\n" + p.stack }
+func (p *panicError) Error() string { return p.Panic.Error() + "\n" + p.Stack }
+
+// Unwrap gives the panic.
+func (p *panicError) Unwrap() error { return p.Panic }

@@ -31,6 +31,7 @@ func (o *Options) check() error {
 		{"Mirror", o.Mirror != nil},
 		{"Outbox", o.Outbox != nil},
 		{"Eraser", o.Eraser != nil},
+		{"Audit", o.Audit != nil},
 		{"Numbers", o.Numbers != nil},
 		{"Voices", o.Voices != nil},
 		{"Zendesk", o.Zendesk != nil},

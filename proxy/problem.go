@@ -131,6 +131,14 @@ func (s *Server) faultOf(c *call, err error) (f *fault, ours bool) {
 	if errors.As(err, &shelved) {
 		return errLater("the outbox cannot be read or written"), true
 	}
+	var unrecorded *unrecordedError
+	if errors.As(err, &unrecorded) {
+		return &fault{
+			status: http.StatusServiceUnavailable,
+			detail: "nothing was done, since the audit log cannot be written; the reason is in the log under the request id",
+			header: http.Header{"Retry-After": {"1"}},
+		}, true
+	}
 	var mode *status.ModeError
 	if errors.As(err, &mode) {
 		return &fault{status: http.StatusUnprocessableEntity, detail: mode.Error()}, false

@@ -89,7 +89,7 @@ func TestAPanicIsOneProblem(t *testing.T) {
 		t.Errorf("the problem tells %s", detail)
 	}
 	log := w.logged()
-	for _, part := range []string{"level=ERROR", "panic of string", "harness_test.go", "route=/v1/lookup", "request_id=made-1", "status=500"} {
+	for _, part := range []string{"level=ERROR", "panic of type string", "harness_test.go", "route=/v1/lookup", "request_id=made-1", "status=500"} {
 		if !strings.Contains(log, part) {
 			t.Errorf("%s is not in the log:\n%s", part, log)
 		}
@@ -119,7 +119,7 @@ func TestAnAnswerThatWasGivenIsNotGivenAgain(t *testing.T) {
 	if got := answer.Body.String(); got != "given" || answer.Code != http.StatusOK {
 		t.Errorf("the answer is %d %q", answer.Code, got)
 	}
-	if !strings.Contains(w.logged(), "panic of string") {
+	if !strings.Contains(w.logged(), "panic of type string") {
 		t.Error("the panic is not in the log")
 	}
 }

@@ -18,7 +18,8 @@
 //     foreign name
 //  3. the length of the query
 //  4. Echo's router: 404 and 405 end here
-//  5. guard (middleware.go): the key, then the client's rate, then the scope
+//  5. guard (middleware.go): the key (auth.go), where a wrong one may wait
+//     (logins.go), then the client's rate, then the scope
 //     that the table in routes.go states; a webhook has a signature instead,
 //     which its handler holds against the body (webhook.go)
 //  6. the handler, which reads at most a body's limit
@@ -133,6 +134,7 @@ type Options struct {
 	Mirror    Mirror
 	Outbox    Outbox
 	Eraser    Eraser
+	Audit     Audit
 	Numbers   Numbers
 	Voices    *speech.Voices
 	Zendesk   func() status.Zendesk
@@ -184,9 +186,13 @@ type Server struct {
 	clock   func() time.Time
 	clients atomic.Pointer[clients]
 	agents  map[string]string // by e-mail in small letters
-	metrics *metrics
-	hooks   *hooks    // nil where no webhook is taken in
-	buffers sync.Pool // of *[]byte: bodies in and out
+	logins  *logins
+	// trespasses are refused tries at an admin's routes.
+	trespasses trespasses
+	metrics    *metrics
+	hooks      *hooks    // nil where no webhook is taken in
+	buffers    sync.Pool // of *[]byte: bodies in and out
+	table      []*route  // everything that is answered, on one side or both
 
 	public, admin *echo.Echo
 }
@@ -197,23 +203,25 @@ func New(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, log: o.Logger, clock: o.Clock, agents: lowerKeys(o.Agents)}
+	s := &Server{o: o, log: o.Logger, clock: o.Clock, agents: lowerKeys(o.Agents), trespasses: trespasses{all: map[string]*trespass{}}}
 	s.buffers.New = func() any { return new(make([]byte, 0, usualBody)) }
 	var err error
 	who := &clients{}
-	if who.all, err = newClients(o.Clients, o.Clock); err != nil {
+	if who.all, err = newClients(o.Clients, o.Clock()); err != nil {
 		return nil, err
 	}
 	if len(who.all) == 0 {
-		who.local = localClient(o.DemoAll, o.Clock)
+		who.local = localClient(o.DemoAll, o.Clock())
 	}
 	s.clients.Store(who)
 	if s.hooks, err = newHooks(&s.o); err != nil {
 		return nil, err
 	}
+	s.logins = newLogins(o.Clock, o.Logger)
 	if s.metrics, err = newMetrics(s, o.Registry); err != nil {
 		return nil, err
 	}
+	s.table = s.routes()
 	s.public = s.newEcho(onPublic)
 	s.admin = s.public
 	if !o.AdminSame {
@@ -234,7 +242,7 @@ func (s *Server) newEcho(on side) *echo.Echo {
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "unhandled error", slog.Any("error", err))
 	}
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc { return s.around(on, next) })
-	for _, r := range s.routes() {
+	for _, r := range s.table {
 		if r.admin && on == onPublic && !s.o.AdminSame {
 			continue
 		}

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 
 	"aniproxy/internal/status"
 )
@@ -11,6 +13,7 @@ import (
 const (
 	modeIncremental = "incremental" // where nobody says otherwise
 	modeFull        = "full"
+	modeVerify      = "verify"
 	modeUser        = "user"
 )
 
@@ -28,11 +31,32 @@ func (s *Server) resync(c *call) error {
 	if err != nil {
 		return err
 	}
-	jobID, err := s.o.Mirror.Start(request)
-	if err != nil {
-		return err
+	return s.act(c, resyncTarget(&request), func(a *acted) error {
+		jobID, err := s.o.Mirror.Start(request)
+		if err != nil {
+			return err
+		}
+		a.detail = "job " + jobID
+		return a.tell(http.StatusAccepted, map[string]string{"job_id": jobID})
+	})
+}
+
+// resyncTarget is what the audit log says of a request, without the number of
+// a person. A mode is what somebody made up until the mirror knows it.
+func resyncTarget(r *status.Request) string {
+	target := "unknown mode"
+	switch {
+	case r.Mode == modeUser && r.UserID != 0:
+		target = "user " + strconv.FormatInt(r.UserID, 10)
+	case r.Mode == modeUser:
+		target = "those who have a number"
+	case slices.Contains([]string{modeIncremental, modeFull, modeVerify}, r.Mode):
+		target = r.Mode
 	}
-	return c.json(http.StatusAccepted, map[string]string{"job_id": jobID})
+	if r.Force {
+		target += ", forced"
+	}
+	return target
 }
 
 // resyncRequest reads what is asked for. A run costs the account's budget, so

@@ -46,7 +46,10 @@ type route struct {
 	admin bool
 	// openLocally needs no key on an admin listener that is bound to loopback.
 	openLocally bool
-	handle      func(*call) error
+	// action is what the audit log calls what is asked for here; every route
+	// of an admin's has one, by which tries of those who may not are recorded.
+	action string
+	handle func(*call) error
 
 	counted *codeCounters
 }
@@ -75,14 +78,14 @@ func (s *Server) routes() []*route {
 
 		{method: get, path: "/v1/stats", scope: ScopeStats, admin: true, handle: s.stats},
 		{method: get, path: "/metrics", scope: ScopeStats, admin: true, openLocally: true, handle: s.exposition},
-		{method: post, path: "/v1/admin/resync", scope: ScopeAdmin, admin: true, handle: s.resync},
-		{method: get, path: "/v1/admin/sync", scope: ScopeAdmin, admin: true, handle: s.syncState},
-		{method: get, path: "/v1/admin/explain", scope: ScopeAdmin, admin: true, handle: s.explain},
-		{method: post, path: "/v1/admin/cache/purge", scope: ScopeAdmin, admin: true, handle: s.purge},
-		{method: del, path: "/v1/admin/users/{id}", scope: ScopeAdmin, admin: true, handle: s.erase},
-		{method: del, path: "/v1/admin/users/{id}/tombstone", scope: ScopeAdmin, admin: true, handle: s.liftTombstone},
-		{method: get, path: "/v1/admin/outbox", scope: ScopeAdmin, admin: true, handle: s.outboxRecords},
-		{method: post, path: "/v1/admin/outbox/{id}/retry", scope: ScopeAdmin, admin: true, handle: s.outboxRetry},
+		{method: post, path: "/v1/admin/resync", scope: ScopeAdmin, admin: true, action: "resync", handle: s.resync},
+		{method: get, path: "/v1/admin/sync", scope: ScopeAdmin, admin: true, action: "sync", handle: s.syncState},
+		{method: get, path: "/v1/admin/explain", scope: ScopeAdmin, admin: true, action: "explain", handle: s.explain},
+		{method: post, path: "/v1/admin/cache/purge", scope: ScopeAdmin, admin: true, action: "purge", handle: s.purge},
+		{method: del, path: "/v1/admin/users/{id}", scope: ScopeAdmin, admin: true, action: "erase", handle: s.erase},
+		{method: del, path: "/v1/admin/users/{id}/tombstone", scope: ScopeAdmin, admin: true, action: "lift", handle: s.liftTombstone},
+		{method: get, path: "/v1/admin/outbox", scope: ScopeAdmin, admin: true, action: "outbox", handle: s.outboxRecords},
+		{method: post, path: "/v1/admin/outbox/{id}/retry", scope: ScopeAdmin, admin: true, action: "retry", handle: s.outboxRetry},
 
 		{method: get, path: "/healthz", scope: Open, handle: s.healthz},
 		{method: get, path: "/readyz", scope: Open, handle: s.readyz},

@@ -18,6 +18,10 @@ type statsJSON struct {
 	Zendesk zendeskJSON `json:"zendesk"`
 	// Webhooks counts deliveries by what became of them.
 	Webhooks map[string]uint64 `json:"webhooks"`
+	// Logins are those that were wrong.
+	Logins loginsJSON `json:"logins"`
+	// Clients are those of the configuration, in its order.
+	Clients []clientJSON `json:"clients"`
 }
 
 type (
@@ -73,6 +77,19 @@ type (
 		Failed        uint64 `json:"failed"`
 		OldestSeconds int64  `json:"oldest_seconds"`
 	}
+	loginsJSON struct {
+		Failed uint64 `json:"failed"`
+		Slowed uint64 `json:"slowed"`
+	}
+	clientJSON struct {
+		Name            string `json:"name"`
+		Numbers         uint64 `json:"numbers"`
+		NotFound        uint64 `json:"not_found"`
+		MissAlarm       bool   `json:"miss_alarm"`
+		RefusedRate     uint64 `json:"refused_rate"`
+		RefusedDistinct uint64 `json:"refused_distinct"`
+		RefusedLive     uint64 `json:"refused_live"`
+	}
 	zendeskJSON struct {
 		Requests      uint64 `json:"requests"`
 		Errors        uint64 `json:"errors"`
@@ -111,6 +128,15 @@ func (s *Server) stats(c *call) error {
 		},
 		Zendesk:  zendeskJSON{Requests: zendesk.Requests, Errors: zendesk.Errors, RateRemaining: zendesk.RateRemaining},
 		Webhooks: map[string]uint64{},
+		Logins:   loginsJSON{Failed: s.logins.failed.Load(), Slowed: s.logins.slowed.Load()},
+		Clients:  []clientJSON{},
+	}
+	for _, client := range s.clients.Load().everyone() {
+		read := s.usageOf(client)
+		j.Clients = append(j.Clients, clientJSON{
+			Name: client.name, Numbers: read.numbers, NotFound: read.missed, MissAlarm: read.alarm,
+			RefusedRate: read.refused[limitRate], RefusedDistinct: read.refused[limitDistinct], RefusedLive: read.refused[limitLive],
+		})
 	}
 	for d, name := range deliveryNames {
 		j.Webhooks[name] = s.metrics.deliveries[d].Load()

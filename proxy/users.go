@@ -138,6 +138,11 @@ func (s *Server) byID(c *call) (caller.Caller, error) {
 	if err != nil {
 		return caller.Caller{}, err
 	}
+	// Before it is known whether there is such a person: past the limit not
+	// even that is told.
+	if err := s.countPerson(c.client, id); err != nil {
+		return caller.Caller{}, err
+	}
 	found, ok, err := s.o.Directory.Caller(id)
 	if err != nil {
 		return caller.Caller{}, fmt.Errorf("read a user: %w", err)

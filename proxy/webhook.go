@@ -34,7 +34,7 @@ var deliveryNames = [deliveries]string{"queued", "repeated", "ignored", "dropped
 
 // hooks is the intake of webhooks; nil where no secret is configured.
 type hooks struct {
-	verifier *webhook.Verifier
+	verifier atomic.Pointer[webhook.Verifier] // nil once the last secret is gone
 	repeats  *webhook.Repeats
 }
 
@@ -49,44 +49,96 @@ func newHooks(o *Options) (*hooks, error) {
 	if err != nil {
 		return nil, &OptionError{Option: "WebhookSecrets", Problem: "has an empty one, which anybody could sign with"}
 	}
-	return &hooks{verifier: v, repeats: webhook.NewRepeats(o.Clock)}, nil
+	h := &hooks{repeats: webhook.NewRepeats(o.Clock)}
+	h.verifier.Store(v)
+	return h, nil
+}
+
+// errFirstSecret refuses to open a route while requests are served.
+var errFirstSecret = errors.New("the first secret of a webhook takes a restart: without any there is no route for it")
+
+// SetWebhookSecrets replaces the secrets that deliveries are signed with, from
+// the next delivery on. Without any, each is refused as if it were signed
+// wrongly; the route itself goes at the next start. What was taken before is
+// remembered as such whichever secret signs it anew. Where the error is not
+// nil nothing has changed. It may be called concurrently with requests.
+func (s *Server) SetWebhookSecrets(secrets []string) error {
+	switch {
+	case s.hooks == nil && len(secrets) == 0:
+		return nil
+	case s.hooks == nil:
+		return errFirstSecret
+	case len(secrets) == 0:
+		s.hooks.verifier.Store(nil)
+		return nil
+	}
+	v, err := webhook.NewVerifier(secrets, s.clock)
+	if err != nil {
+		return &OptionError{Option: "WebhookSecrets", Problem: "has an empty one, which anybody could sign with"}
+	}
+	s.hooks.verifier.Store(v)
+	return nil
+}
+
+// verify holds a delivery against the secrets in force.
+func (h *hooks) verify(timestamp, signature string, body []byte) error {
+	v := h.verifier.Load()
+	if v == nil {
+		return &webhook.SignatureError{Fault: webhook.Mismatch}
+	}
+	return v.Verify(timestamp, signature, body)
 }
 
 // webhook takes in a delivery of Zendesk's. Its signature is its key, so it
 // has neither a client nor a rate; what a flood of strangers can cost is a
-// digest of at most a body's limit each, some 50 µs a secret.
+// digest of at most a body's limit each, some 50 µs a secret, and a signature
+// that is wrong waits as a wrong key does.
 //
 // Whatever is well signed is answered 200, also what names nothing and what
 // cannot be read: Zendesk would send it again, it would be no better then, and
 // where 70 of 100 deliveries fail its breaker opens and withholds the good
 // ones too. The counts tell of it.
 func (s *Server) webhook(c *call) error {
-	r := c.Request()
-	timestamp, signature := r.Header.Get(webhook.HeaderTimestamp), r.Header.Get(webhook.HeaderSignature)
-	if timestamp == "" || signature == "" { // before anything is read of the body
-		s.metrics.delivered(refused)
-		return errSignature(webhook.Missing)
+	outcome, err := s.receive(c.Request())
+	s.metrics.delivered(outcome)
+	var wrong *webhook.SignatureError
+	if !errors.As(err, &wrong) {
+		if err == nil {
+			c.write(http.StatusOK, jsonType, []byte(`{"status":"`+deliveryNames[outcome]+`"}`))
+		}
+		return err
+	}
+	if wrong.Fault == webhook.Malformed || wrong.Fault == webhook.Mismatch {
+		r := c.Request()
+		if err := s.logins.fail(r.Context(), failure{from: s.origin(r), signature: true}); err != nil {
+			return err
+		}
+	}
+	return errSignature(wrong.Fault)
+}
+
+// receive reads a delivery and hands on what it names. It has let go of the
+// body when it returns, so that nothing waits with one in its hands. The error
+// is a [*webhook.SignatureError] or of the body.
+func (s *Server) receive(r *http.Request) (delivery, error) {
+	timestamps, signatures := r.Header[webhook.HeaderTimestamp], r.Header[webhook.HeaderSignature]
+	if len(timestamps) == 0 || len(signatures) == 0 || timestamps[0] == "" || signatures[0] == "" { // before anything is read of the body
+		return refused, &webhook.SignatureError{Fault: webhook.Missing}
+	}
+	if len(timestamps) > 1 || len(signatures) > 1 { // which of them would have been meant?
+		return refused, &webhook.SignatureError{Fault: webhook.Malformed}
 	}
 	buffer := s.buffer()
 	defer s.release(buffer)
 	body, err := readBody(r, *buffer, maxDelivery)
 	if err != nil {
-		s.metrics.delivered(refused)
-		return err
+		return refused, err
 	}
 	*buffer = body
-	if err := s.hooks.verifier.Verify(timestamp, signature, body); err != nil {
-		s.metrics.delivered(refused)
-		var wrong *webhook.SignatureError
-		if errors.As(err, &wrong) {
-			return errSignature(wrong.Fault)
-		}
-		return err
+	if err := s.hooks.verify(timestamps[0], signatures[0], body); err != nil {
+		return refused, err
 	}
-	outcome := s.hooks.take(s.o.Notices, signature, body)
-	s.metrics.delivered(outcome)
-	c.write(http.StatusOK, jsonType, []byte(`{"status":"`+deliveryNames[outcome]+`"}`))
-	return nil
+	return s.hooks.take(s.o.Notices, signatures[0], body), nil
 }
 
 // take hands on what a well signed delivery names, once. One that found no

@@ -92,10 +92,13 @@ func (s *Server) zendeskFind(c *call, query string) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.o.Deadline)
 	defer cancel()
 	a := s.o.Resolver.Lookup(ctx, caller.Query{
-		ANI: q.number, WithTickets: s.o.TicketPolicy.LatestOfShared, AllowLive: c.client.allowLive,
+		ANI: q.number, WithTickets: s.o.TicketPolicy.LatestOfShared, AllowLive: s.mayAskZendesk(c.client, q.number),
 	})
 	if a.Outcome == caller.Invalid && a.Reason == ani.ReasonLetters { // a name, an e-mail address, free text
 		return nil, errInvalidSearch(whyNotUsers)
+	}
+	if err := s.countNumber(c.client, &a); err != nil {
+		return nil, err
 	}
 	choice := s.o.TicketPolicy.Choose(a, 0)
 	c.outcome, c.source = choice.Outcome, a.Source
@@ -158,16 +161,28 @@ func (s *Server) zendeskTicketSearch(c *call, p zendeskParams, query string, pag
 
 // zendeskKnows tells whether a client may ask about somebody or something by
 // its id: what its searches have returned in the last hour, and with the scope
-// directory everything.
+// directory everything. What only that scope allows is a person read out by id,
+// the requester where it is a ticket, and counts as one.
 func (s *Server) zendeskKnows(c *call, kind outbox.Told, id int64) (bool, error) {
-	if c.client.may(ScopeDirectory) {
+	told, err := s.o.Outbox.WasTold(c.client.name, kind, id, outbox.SearchedFor)
+	if !c.client.may(ScopeDirectory) {
+		if err != nil {
+			return false, errOutbox(err)
+		}
+		return told, nil
+	}
+	if told && err == nil {
 		return true, nil
 	}
-	told, err := s.o.Outbox.WasTold(c.client.name, kind, id, outbox.SearchedFor)
-	if err != nil {
-		return false, errOutbox(err)
+	if kind == outbox.SearchedTicket {
+		if id = s.requesterOf(id); id == 0 {
+			return true, nil // nothing to be shown
+		}
 	}
-	return told, nil
+	if err := s.countPerson(c.client, id); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // shownTickets are a person's tickets that answers may speak of; ok is false

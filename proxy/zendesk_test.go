@@ -402,7 +402,7 @@ func TestErrorsAreZendesks(t *testing.T) {
 func TestAPanicBelowZendesksRootIsAnEnvelope(t *testing.T) {
 	w := newWorld(t, template)
 	w.zen(t, "/api/v2/users/search?query="+url.QueryEscape(panicNumber)).envelope(t, http.StatusInternalServerError)
-	if log := w.logged(); !strings.Contains(log, "panic of string") || !strings.Contains(log, "route=/api/v2/users/search") {
+	if log := w.logged(); !strings.Contains(log, "panic of type string") || !strings.Contains(log, "route=/api/v2/users/search") {
 		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -112,7 +113,9 @@ func (s *Server) answerUpdate(c *call, r *outbox.Record) error {
 	if ok && err == nil {
 		ticket, ok, err = s.ticketObject(r.TicketID)
 	}
-	if err != nil { // the comment is safe, and an error would have it sent again
+	var refused *fault // past the client's limit of people, which is counted already
+	// The comment is safe, and an error would have it sent again.
+	if err != nil && !errors.As(err, &refused) {
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "a ticket could not be shown after its comment was taken",
 			slog.String("request_id", c.id), slog.Any("error", err))
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -36,7 +35,7 @@ func (w *wall) set(t time.Time) {
 }
 
 func outboxOptions(path string) OutboxOptions {
-	return OutboxOptions{Path: path, Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return noon }}
+	return OutboxOptions{Path: path, Logger: written.Logger("the outbox"), Clock: func() time.Time { return noon }}
 }
 
 // openOutbox opens an outbox that has to agree with itself at the test's end.

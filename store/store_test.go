@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,9 +12,13 @@ import (
 	"go.uber.org/goleak"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 // noon is the moment at which these tests happen.
 var noon = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
@@ -25,7 +28,7 @@ func at(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.S
 
 func options(path string) Options {
 	return Options{
-		Path: path, Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return noon },
+		Path: path, Logger: written.Logger("the store"), Clock: func() time.Time { return noon },
 		KeepResolved: 168 * time.Hour, KeyRules: "1",
 		Key: func(phone string) (string, bool) { return phone, phone != "" && phone[0] == '+' },
 	}
@@ -54,6 +57,7 @@ func open(t *testing.T, change ...func(*Options)) *Store {
 
 func apply(t *testing.T, s *Store, b caller.Batch) caller.Change {
 	t.Helper()
+	written.Batch(&b)
 	c, err := s.Apply(t.Context(), b)
 	if err != nil {
 		t.Fatal(err)

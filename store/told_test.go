@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -360,7 +361,9 @@ func TestAStalledDiskDropsTheOldest(t *testing.T) {
 		if want := fmt.Sprint("dropped=", o.ledger.dropped.Load()); !strings.Contains(log.String(), want) {
 			t.Errorf("the log does not say %s: %s", want, log.String())
 		}
-	}, func(o *OutboxOptions) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	}, func(o *OutboxOptions) {
+		o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&log, written.Sink(t.Name())), nil))
+	})
 }
 
 // What the disk refuses waits on, and the log hears of it once a minute.
@@ -387,7 +390,9 @@ func TestWhatCannotBeWrittenWaitsOn(t *testing.T) {
 		pass(time.Second)
 		forget(t, o)
 		equal(t, "on disk at last", wasTold(t, o, client, outbox.ToldTicket, 7, time.Hour), true)
-	}, func(o *OutboxOptions) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	}, func(o *OutboxOptions) {
+		o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&log, written.Sink(t.Name())), nil))
+	})
 }
 
 // Many tell and ask while the disk is written and pruned: what one has told

@@ -3,7 +3,6 @@ package sync
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,11 +14,15 @@ import (
 	"go.uber.org/goleak"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/status"
 	"aniproxy/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 // account is a Zendesk account in memory: each stream is a list of records in
 // the order of their changes, and a cursor is how many of them lie before it.
@@ -228,6 +231,7 @@ type recorder struct {
 }
 
 func (r *recorder) Apply(ctx context.Context, b caller.Batch) (caller.Change, error) {
+	written.Batch(&b)
 	r.mu.Lock()
 	r.batches = append(r.batches, b)
 	before := r.before
@@ -257,7 +261,7 @@ func (r *recorder) written(stream caller.Stream) []caller.Batch {
 func openStore(t *testing.T, path string) *recorder {
 	t.Helper()
 	s, err := store.Open(store.Options{
-		Path: path, Logger: slog.New(slog.DiscardHandler), KeepResolved: 168 * time.Hour, KeyRules: "1",
+		Path: path, Logger: written.Logger(t.Name()), KeepResolved: 168 * time.Hour, KeyRules: "1",
 		Key:    func(phone string) (string, bool) { return phone, phone != "" && phone[0] == '+' },
 		NoSync: true,
 	})
@@ -295,7 +299,7 @@ func start(t *testing.T, a *account, s *recorder, change ...func(*Options)) *mir
 	}
 	n := 0
 	o := Options{
-		Source: a, Store: s, Logger: slog.New(slog.DiscardHandler),
+		Source: a, Store: s, Logger: written.Logger(t.Name()),
 		NewID:       func() string { n++; return fmt.Sprintf("job%d", n) },
 		SampleEvery: -1, RoundTakes: -1, // they ask too, and tests count
 	}

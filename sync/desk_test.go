@@ -2,7 +2,6 @@ package sync
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -33,6 +32,7 @@ func newDesk(t *testing.T, users, tickets int) *desk {
 		path: filepath.Join(t.TempDir(), "a.db"),
 	}
 	t.Cleanup(d.sim.Close)
+	d.sim.Truth().Everybody(written.Person, written.Texts)
 	d.start(t, nil)
 	return d
 }
@@ -40,7 +40,7 @@ func newDesk(t *testing.T, users, tickets int) *desk {
 // start opens the file and runs a Syncer on it; close undoes that.
 func (d *desk) start(t *testing.T, change func(*Options)) {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	log := written.Logger(t.Name())
 	numbers, err := ani.New("US")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"log/slog"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -195,7 +194,7 @@ func TestFullBeforeTheFirstFillIsTheFill(t *testing.T) {
 		inBubble(t, func(t *testing.T) {
 			syncer, err := New(Options{
 				Source: newAccount(1, 1), Store: openStore(t, filepath.Join(t.TempDir(), "a.db")),
-				Logger: slog.New(slog.DiscardHandler),
+				Logger: written.Logger(t.Name()),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/caught"
 	"aniproxy/internal/status"
 )
 
@@ -270,24 +269,14 @@ func (s *Syncer) keepUp(ctx context.Context, l *leg, full bool) error {
 	return err
 }
 
-// guard makes an error of a panic. What a panic says may quote a record, so
-// only the runtime's own words are kept; the stack goes to the log.
-func (s *Syncer) guard(what string, do func() error) (err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		var fault runtime.Error
-		if e, ok := v.(error); ok && errors.As(e, &fault) {
-			err = fmt.Errorf("%s: panic: %w", what, fault)
-		} else {
-			err = fmt.Errorf("%s: panic of type %T", what, v)
-		}
-		s.log.Error("panic in a sync run", slog.String("in", what), slog.Any("error", err),
-			slog.String("stack", string(debug.Stack())))
-	}()
-	return do()
+// guard makes an error of a panic, and tells of it in the log.
+func (s *Syncer) guard(what string, do func() error) error {
+	err := caught.Run(what, do)
+	var p *caught.Panic
+	if errors.As(err, &p) {
+		s.log.Error("panic in a sync run", slog.Any("error", p), slog.String("stack", p.Stack))
+	}
+	return err
 }
 
 // finish notes how a run ended.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -128,7 +129,7 @@ func TestSchedule(t *testing.T) {
 
 func TestSchedulesThatCannotBeRead(t *testing.T) {
 	for _, spec := range []string{"every minute", "* * * *", "61 * * * *", "TZ=UTC", "@every soon"} {
-		_, err := New(Options{Schedule: spec, Logger: slog.New(slog.DiscardHandler)})
+		_, err := New(Options{Schedule: spec, Logger: written.Logger(t.Name())})
 		if err == nil || !strings.Contains(err.Error(), spec) {
 			t.Errorf("%q: %v", spec, err)
 		}
@@ -139,7 +140,9 @@ func TestPanicIsAFailedRun(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var log bytes.Buffer
 		a := newAccount(10, 10)
-		m := filled(t, a, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		m := filled(t, a, func(o *Options) {
+			o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&log, written.Sink(t.Name())), nil))
+		})
 		for _, mode := range []string{"incremental", "full"} {
 			a.setScript(func(r Request) (*Page, error) {
 				if r.Stream == caller.Users {
@@ -157,8 +160,32 @@ func TestPanicIsAFailedRun(t *testing.T) {
 			a.setScript(nil)
 			m.wantState(m.run(mode), "done")
 		}
-		if text := log.String(); strings.Contains(text, "Ada") || !strings.Contains(text, "goroutine") {
+		if text := log.String(); strings.Contains(text, "Ada") || !strings.Contains(text, "(*account).Export") {
 			t.Errorf("the log has what the panic said, or no stack:\n%s", text)
+		}
+	})
+}
+
+// cron recovers what its jobs panic with, and would have all of it logged.
+func TestAPanicOnScheduleTellsOfNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		log := written.Sink(t.Name())
+		m := start(t, newAccount(10, 10), nil, func(o *Options) {
+			o.Logger = slog.New(slog.NewTextHandler(log, nil))
+			o.Schedule = "@every 1m"
+			o.NewID = func() string { panic("no id for Ada, +15135550100") }
+		})
+		<-time.After(61 * time.Second)
+		m.stop()
+		cronLogger{m.log}.Error(errors.New("Ada, +15135550100"), "panic")
+		text := log.String()
+		for _, want := range []string{`error="schedule: panic of type string"`, "(*Syncer).Start", "msg=cron event=panic type=*errors.errorString"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the log has no %q:\n%s", want, text)
+			}
+		}
+		if strings.Contains(text, "Ada") || strings.Contains(text, "5550100") {
+			t.Errorf("the log has what the panic said:\n%s", text)
 		}
 	})
 }
@@ -168,7 +195,7 @@ func TestLogHasCountsAndNobody(t *testing.T) {
 		var log bytes.Buffer
 		a := newAccount(70, 30)
 		m := filled(t, a, func(o *Options) {
-			o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			o.Logger = slog.New(slog.NewTextHandler(io.MultiWriter(&log, written.Sink(t.Name())), &slog.HandlerOptions{Level: slog.LevelDebug}))
 			o.Identities = true
 		})
 		m.stop()
@@ -243,7 +270,7 @@ func TestQueuedWalkIsCalledOffAtTheEnd(t *testing.T) {
 func TestRequestBeforeRunWaitsForIt(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := openStore(t, filepath.Join(t.TempDir(), "a.db"))
-		syncer, err := New(Options{Source: newAccount(10, 10), Store: s, Logger: slog.New(slog.DiscardHandler), OnStart: true})
+		syncer, err := New(Options{Source: newAccount(10, 10), Store: s, Logger: written.Logger(t.Name()), OnStart: true})
 		if err != nil {
 			t.Fatal(err)
 		}

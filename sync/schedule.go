@@ -40,7 +40,11 @@ func (s *Syncer) plan(o Options) error {
 			s.awaited = s.awaited || !next.IsZero() && next.Sub(now) <= dueSoon
 		}
 		s.cron.Schedule(when, cron.FuncJob(func() {
-			if _, err := s.Start(status.Request{Mode: plan.mode, Trigger: triggerSchedule}); err != nil {
+			err := s.guard("schedule", func() error {
+				_, err := s.Start(status.Request{Mode: plan.mode, Trigger: triggerSchedule})
+				return err
+			})
+			if err != nil {
 				s.log.Debug("scheduled run not begun", slog.String("mode", plan.mode), slog.Any("error", err))
 			}
 		}))
@@ -76,6 +80,7 @@ type cronLogger struct{ log *slog.Logger }
 
 func (cronLogger) Info(string, ...any) {}
 
+// Error leaves out what the error says, which may be what a panic said.
 func (l cronLogger) Error(err error, msg string, _ ...any) {
-	l.log.Error("cron", slog.String("event", msg), slog.Any("error", err))
+	l.log.Error("cron", slog.String("event", msg), slog.String("type", fmt.Sprintf("%T", err)))
 }

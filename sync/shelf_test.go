@@ -3,6 +3,7 @@ package sync
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -250,7 +251,7 @@ func onShelf(t *testing.T, h *shelf, s *recorder, change ...func(*Options)) *rea
 	}
 	n := 0
 	o := Options{
-		Source: h, Store: s, Logger: slog.New(slog.DiscardHandler), Identities: true,
+		Source: h, Store: s, Logger: written.Logger(t.Name()), Identities: true,
 		NewID:       func() string { n++; return fmt.Sprintf("job%d", n) },
 		SampleEvery: -1, RoundTakes: -1, DeleteGuard: 1,
 	}
@@ -342,7 +343,9 @@ type logLines struct {
 	b  strings.Builder
 }
 
-func (l *logLines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func (l *logLines) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(io.MultiWriter(l, written.Sink("the lines of a test")), nil))
+}
 
 func (l *logLines) Write(p []byte) (int, error) {
 	l.mu.Lock()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -61,7 +60,7 @@ func newWorld(t *testing.T, change func(*zendesktest.Options)) *world {
 	w.people()
 	var ticks atomic.Int64
 	clock := func() time.Time { return time.Now().Add(time.Duration(ticks.Add(1))) }
-	log := slog.New(slog.DiscardHandler)
+	log := written.Logger(t.Name())
 	client, err := zendesk.New(zendesk.Config{
 		BaseURL: "http://localhost", ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
 		RatePerMinute: 400, Logger: log, Clock: clock, Rand: rand.Float64, Transport: w.sim.Transport(),

@@ -34,8 +34,7 @@ func (k *configCheckCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	_, err = newPolicy(cfg)
-	if err := errors.Join(unsafe(cfg), err); err != nil {
+	if _, err = newPolicy(cfg); err != nil {
 		return &exit{code: exitFailed, text: "the daemon does not start with this:\n" + err.Error()}
 	}
 	c.printf("%s", cfg.Effective())
@@ -44,9 +43,6 @@ func (k *configCheckCommand) Run(c *console) error {
 	}
 	for _, w := range doubts(cfg) {
 		_, _ = fmt.Fprintf(c.errors, "warning: %s\n", w)
-	}
-	for _, key := range unused(cfg) {
-		_, _ = fmt.Fprintf(c.errors, "warning: not used by this version: %s\n", key)
 	}
 	if err := cfg.ReadyToServe(); err != nil {
 		_, _ = fmt.Fprintf(c.errors, "warning: the daemon does not start yet:\n%s\n", err)

@@ -38,7 +38,8 @@ func daemonOfATest() int {
 	cfg.Zendesk.ClientID, cfg.Zendesk.ClientSecret = zendesktest.DefaultClientID, zendesktest.DefaultClientSecret
 	cfg.Zendesk.RatePerMinute = 10_000
 	cfg.Store.Path = os.Getenv(envDaemonStore)
-	err := serve(context.Background(), cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)), serveOptions{
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	err := serve(context.Background(), cfg, log, serveOptions{
 		demo:        true,
 		doubtWait:   20 * time.Millisecond,
 		filled:      func(at addresses) { fmt.Fprintln(os.Stdout, "filled", at.public, at.admin) },
@@ -94,6 +95,7 @@ func TestKillDuringTheFirstFill(t *testing.T) {
 	}
 	sim := zendesktest.New(zendesktest.Options{Seed: 3, Users: 4000, HideNewest: -1, SearchLag: -1, Limits: zendesktest.Ample()})
 	defer sim.Close()
+	knowPeople(sim)
 	killer := &killAt{account: sim}
 	account := httptest.NewServer(killer)
 	defer account.Close()
@@ -129,8 +131,8 @@ func killOnce(t *testing.T, rng *rand.Rand, killer *killAt, account, path string
 	}
 	cmd := exec.CommandContext(t.Context(), binary)
 	cmd.Env = append(os.Environ(), envDaemonAccount+"="+account, envDaemonStore+"="+path)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr := written.Sink(t.Name() + ", a daemon's standard error")
+	cmd.Stderr = stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/zendesk/zendesktest"
 )
 
@@ -66,6 +66,7 @@ func TestKillWhileCommentsAreTakenInAndDelivered(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	sim := zendesktest.New(zendesktest.Options{Seed: 3, Users: 200, HideNewest: -1, SearchLag: -1, Limits: zendesktest.Limits{Off: true}})
 	defer sim.Close()
+	knowPeople(sim)
 	var tickets []int64
 	for k := range sim.Truth().Tickets() {
 		if k.Unresolved() && len(tickets) < groups*8 {
@@ -124,7 +125,7 @@ type mortalDaemon struct {
 	t             *testing.T
 	account, path string
 	cmd           *exec.Cmd
-	stderr        bytes.Buffer
+	stderr        *privacytest.Sink
 	public, admin string
 
 	mu           sync.Mutex
@@ -137,10 +138,10 @@ func (d *mortalDaemon) start() {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.stderr.Reset()
+	d.stderr = written.Sink(d.t.Name() + ", a daemon's standard error")
 	d.cmd = exec.CommandContext(d.t.Context(), binary)
 	d.cmd.Env = append(os.Environ(), envDaemonAccount+"="+d.account, envDaemonStore+"="+d.path)
-	d.cmd.Stderr = &d.stderr
+	d.cmd.Stderr = d.stderr
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		d.t.Fatal(err)
@@ -180,6 +181,7 @@ func (d *mortalDaemon) post(tickets []int64, life int) (stop func()) {
 				case <-time.After(5 * time.Millisecond):
 				}
 				body := fmt.Sprintf("life %d comment %d", life, n)
+				written.Texts(body)
 				res, err := client.Post(fmt.Sprintf("%s/v1/tickets/%d/comments", d.public, ticketID), "application/json",
 					strings.NewReader(fmt.Sprintf(`{"body":%q,"interaction_id":"%d-%d"}`, body, life, n)))
 				if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"aniproxy/internal/buildinfo"
+	"aniproxy/internal/caught"
 )
 
 // Exit codes.
@@ -61,7 +62,9 @@ type console struct {
 
 // printf writes for a person to read. Where nobody reads any more, nobody is
 // left to be told.
-func (c *console) printf(format string, args ...any) { _, _ = fmt.Fprintf(c.out, format, args...) }
+func (c *console) printf(format string, args ...any) {
+	_, _ = fmt.Fprint(c.out, plain(fmt.Sprintf(format, args...)))
+}
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
@@ -91,16 +94,22 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		_, _ = fmt.Fprintf(stderr, "aniproxy: %v\n", err)
 		return exitUsage
 	}
-	err = parsed.Run(&console{ctx: ctx, in: stdin, out: stdout, errors: stderr, env: env})
+	err = caught.Run("the command", func() error {
+		return parsed.Run(&console{ctx: ctx, in: stdin, out: stdout, errors: stderr, env: env})
+	})
 	if err == nil {
 		return exitDone
+	}
+	var fault *caught.Panic
+	if errors.As(err, &fault) {
+		_, _ = fmt.Fprintf(stderr, "%s", fault.Stack)
 	}
 	var e *exit
 	if !errors.As(err, &e) {
 		e = &exit{code: exitFailed, text: err.Error()}
 	}
 	if e.text != "" {
-		_, _ = fmt.Fprintf(stderr, "aniproxy: %s\n", e.text)
+		_, _ = fmt.Fprintf(stderr, "aniproxy: %s\n", plain(e.text))
 	}
 	return e.code
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
 	"aniproxy/internal/config"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/status"
 	"aniproxy/internal/zendesk/zendesktest"
 )
@@ -33,7 +33,7 @@ type rig struct {
 	admin   string
 	secret  string // of the client that asks, "" where none is configured
 	http    *http.Client
-	log     *lockedBuffer // all that the daemon logged
+	log     *privacytest.Sink // all that the daemon logged
 	stop    func()
 	changes chan struct{} // one value at hand after a commit
 
@@ -59,12 +59,13 @@ type rigOptions struct {
 	sim     *zendesktest.Server // one that is there already
 	account func(*zendesktest.Options)
 	config  func(*config.Config)
+	reloads reloads
 }
 
 // setUp starts everything and waits until the mirror is filled.
 func setUp(t *testing.T, o rigOptions) *rig {
 	t.Helper()
-	r := &rig{t: t, log: &lockedBuffer{}, changes: make(chan struct{}, 1)}
+	r := &rig{t: t, log: written.Sink(t.Name() + ", the log"), changes: make(chan struct{}, 1)}
 	sim := zendesktest.Options{
 		Seed: 11, Users: 300, HideNewest: -1, SearchLag: -1, Limits: zendesktest.Ample(), Clock: r.clock,
 	}
@@ -74,6 +75,7 @@ func setUp(t *testing.T, o rigOptions) *rig {
 	if r.sim = o.sim; r.sim == nil {
 		r.sim = zendesktest.New(sim)
 	}
+	knowPeople(r.sim)
 	account := httptest.NewServer(r.sim)
 	cfg := config.Defaults()
 	cfg.Server.Listen, cfg.Server.AdminListen = "127.0.0.1:0", "127.0.0.1:0"
@@ -87,7 +89,7 @@ func setUp(t *testing.T, o rigOptions) *rig {
 	}
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	d, err := build(t.Context(), cfg, log, serveOptions{
-		demo: len(cfg.Clients) == 0, clock: r.clock, changed: r.changed, doubtWait: 50 * time.Millisecond,
+		demo: len(cfg.Clients) == 0, clock: r.clock, changed: r.changed, doubtWait: 50 * time.Millisecond, reloads: o.reloads,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +110,9 @@ func setUp(t *testing.T, o rigOptions) *rig {
 	})
 	r.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	t.Cleanup(func() {
+		knowPeople(r.sim) // those whom the test has made
+		r.keepAnswers()
+		r.keepAuditLogs()
 		r.http.CloseIdleConnections()
 		r.stop()
 		account.Close()
@@ -138,9 +143,14 @@ func (r *rig) identitiesRead() {
 	}
 }
 
-// resync has the daemon read the account again and waits for the run's end.
+// resync has the daemon read the account again and waits for the run's end. A
+// run that is at its end already, such as that of the start, would be the one
+// that does it, and would read nothing again: it is waited for first.
 func (r *rig) resync(mode string) {
 	r.t.Helper()
+	for r.mirror.Status().Running != nil {
+		<-time.After(time.Millisecond)
+	}
 	id, err := r.mirror.Start(status.Request{Mode: mode, Trigger: "test"})
 	if err != nil {
 		r.t.Fatal(err)
@@ -156,6 +166,7 @@ func (r *rig) resync(mode string) {
 		<-time.After(time.Millisecond) // asks again, as a client does
 	}
 	r.identitiesRead()
+	r.keepAnswers()
 }
 
 // answer is a lookup's answer, with its text.
@@ -212,19 +223,28 @@ func (r *rig) do(method, url, body string) (int, string) {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	knowRequest(req, body)
+	code, text, err := r.roundTrip(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if code >= http.StatusBadRequest {
+		written.Keep(r.t.Name()+", a problem", text)
+	}
+	return code, text
+}
+
+func (r *rig) roundTrip(req *http.Request) (int, string, error) {
 	if r.secret != "" {
 		req.Header.Set("Authorization", "Bearer "+r.secret)
 	}
 	res, err := r.http.Do(req)
 	if err != nil {
-		r.t.Fatal(err)
+		return 0, "", err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return res.StatusCode, string(text)
+	return res.StatusCode, string(text), err
 }
 
 // holders are the people of the account who should match each number.
@@ -327,22 +347,4 @@ func (r *rig) compareUser(truth zendesktest.TruthUser, held caller.Caller) {
 			r.t.Errorf("ticket %d is %s, want %s", k.ID, got, want)
 		}
 	}
-}
-
-// lockedBuffer is a log that many write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

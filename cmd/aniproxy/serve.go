@@ -17,8 +17,10 @@ import (
 
 	"aniproxy/cache"
 	"aniproxy/internal/ani"
+	"aniproxy/internal/audit"
 	"aniproxy/internal/buildinfo"
 	"aniproxy/internal/caller"
+	"aniproxy/internal/caught"
 	"aniproxy/internal/config"
 	"aniproxy/internal/delivery"
 	"aniproxy/internal/erasure"
@@ -37,17 +39,14 @@ func (k *serveCommand) Run(c *console) error {
 		return err
 	}
 	_, wrong := newPolicy(cfg)
-	if err := errors.Join(cfg.ReadyToServe(), unsafe(cfg), wrong); err != nil {
+	if err := errors.Join(cfg.ReadyToServe(), wrong); err != nil {
 		return &exit{code: exitFailed, text: "the daemon cannot start yet:\n" + err.Error()}
 	}
 	log := newLogger(c, cfg.Log)
 	for _, w := range append(cfg.Warnings(), doubts(cfg)...) {
 		log.Warn("configuration", slog.String("warning", w))
 	}
-	for _, key := range unused(cfg) {
-		log.Warn("not used by this version", slog.String("key", key))
-	}
-	return serve(c.ctx, cfg, log, serveOptions{})
+	return serve(c.ctx, cfg, log, serveOptions{reloads: reloads{load: k.again(c, cfg)}})
 }
 
 func newLogger(c *console, l config.Log) *slog.Logger {
@@ -75,6 +74,8 @@ type serveOptions struct {
 	// fillRecords is how many records a transaction of the first fill
 	// gathers; 0 leaves it to the mirror.
 	fillRecords int
+	// reloads have the configuration read again.
+	reloads reloads
 }
 
 // addresses are where the daemon listens, as URLs.
@@ -82,6 +83,10 @@ type addresses struct{ public, admin string }
 
 // serve is the daemon from its beginning to its end.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, o serveOptions) error {
+	signals, stop := hangUps() // before anything is opened: it would end the process
+	defer stop()
+	o.reloads.signals = signals
+	logLibraries(log)
 	d, err := build(ctx, cfg, log, o)
 	if err != nil {
 		return err
@@ -104,7 +109,10 @@ type parts struct {
 	mirror    *mirror.Syncer
 	courier   *delivery.Courier
 	eraser    *erasure.Eraser
+	audit     *audit.Log
 	listeners *proxy.Listeners
+	drain     func() // answers at once whoever failed to log in
+	reloader  *reloader
 
 	filled     chan struct{} // closed once the mirror has ever been filled
 	fillNotice sync.Once
@@ -125,7 +133,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger, o serveOpt
 		return d, err
 	}
 	for _, step := range []func() error{
-		d.buildZendesk, d.buildStore, d.buildOutbox, d.buildResolver, d.buildMirror, d.buildCourier, d.buildEraser,
+		d.buildZendesk, d.buildStore, d.buildOutbox, d.buildResolver, d.buildMirror, d.buildCourier, d.buildEraser, d.buildAudit,
 	} {
 		if err := step(); err != nil {
 			return d, err
@@ -180,9 +188,12 @@ func (d *parts) buildOutbox() (err error) {
 
 // outboxPath is beside the mirror: data/aniproxy.outbox.db for
 // data/aniproxy.db.
-func outboxPath(mirror string) string {
-	ext := filepath.Ext(mirror)
-	return strings.TrimSuffix(mirror, ext) + ".outbox" + ext
+func outboxPath(mirror string) string { return beside(mirror, ".outbox"+filepath.Ext(mirror)) }
+
+// beside is the path of another file of the same mirror: data/aniproxy.audit.log
+// for data/aniproxy.db.
+func beside(mirror, ending string) string {
+	return strings.TrimSuffix(mirror, filepath.Ext(mirror)) + ending
 }
 
 // accepted is told of each commit that has queued something. Nothing is
@@ -231,13 +242,27 @@ func (d *parts) buildEraser() error {
 	return nil
 }
 
+// buildAudit opens the log of what admins do, and begins with the start.
+func (d *parts) buildAudit() (err error) {
+	if d.audit, err = audit.Open(beside(d.cfg.Store.Path, ".audit.log"), d.o.clock); err != nil {
+		return err
+	}
+	return d.audit.Record(d.note("start", "version "+buildinfo.Version()))
+}
+
+// note is a record of what the daemon itself does.
+func (d *parts) note(action, target string) audit.Record {
+	return audit.Record{Event: audit.Note, Action: action, Client: "aniproxy", Target: target}
+}
+
 func (d *parts) buildProxy(ctx context.Context) error {
 	s := &d.cfg.Server
+	registry := prometheus.NewRegistry()
 	server, err := proxy.New(proxy.Options{ //nolint:contextcheck // requests bring their own
 		Resolver: d.resolver, Directory: d.store, Mirror: d.mirror, Outbox: d.outbox, Numbers: d.numbers,
-		Eraser: d.eraser, Notices: d.mirror, WebhookSecrets: secrets(d.cfg.Webhook.Secrets),
+		Eraser: d.eraser, Audit: d.audit, Notices: d.mirror, WebhookSecrets: secrets(d.cfg.Webhook.Secrets),
 		Voices: d.policy.voices, Router: d.policy.router, Zendesk: d.zendesk.Stats,
-		Logger: d.log, Registry: prometheus.NewRegistry(), Clock: d.o.clock, RandomID: rand.Text,
+		Logger: d.log, Registry: registry, Clock: d.o.clock, RandomID: rand.Text,
 		Clients: clients(d.cfg.Clients), DemoAll: d.o.demo,
 		AgentBase: d.cfg.Zendesk.Origin() + "/agent", Agents: d.cfg.Agents,
 		TicketPolicy: d.policy.tickets, AllowPublic: d.cfg.Comments.AllowPublic, DedupeWindow: d.cfg.Comments.DedupeWindow,
@@ -248,33 +273,72 @@ func (d *parts) buildProxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	binds := []proxy.Bind{{Addr: s.Listen, Handler: server.Public(), CertFile: s.TLSCert, KeyFile: s.TLSKey}}
+	d.drain = server.Drain
+	if d.reloader, err = newReloader(d.log, d.cfg, d.o.reloads, registry, reloadable(server, d.cfg)); err != nil {
+		return err
+	}
+	d.reloader.record = func(k keysChange) error { return d.audit.Record(d.note("keys_reloaded", k.String())) }
+	return d.listen(ctx, registry, server)
+}
+
+// listen opens the sockets: the public one, and the admin's where it has one.
+func (d *parts) listen(ctx context.Context, registry *prometheus.Registry, server *proxy.Server) error {
+	s := &d.cfg.Server
+	certificates, err := d.certificates()
+	if err != nil {
+		return err
+	}
+	binds := []proxy.Bind{{
+		Name: "public", Addr: s.Listen, Handler: server.Public(), Certificates: certificates, TrustedProxies: s.TrustedProxies,
+	}}
 	if s.AdminListen != config.Same {
-		admin := proxy.Bind{Addr: s.AdminListen, Handler: server.Admin()}
+		admin := proxy.Bind{Name: "admin", Addr: s.AdminListen, Handler: server.Admin(), TrustedProxies: s.TrustedProxies}
 		if !loopback(s.AdminListen) {
-			admin.CertFile, admin.KeyFile = s.TLSCert, s.TLSKey
+			admin.Certificates = certificates
 		}
 		binds = append(binds, admin)
 	}
-	d.listeners, err = proxy.Listen(ctx, d.log, binds...)
-	return err
+	if d.listeners, err = proxy.Listen(ctx, d.log, binds...); err != nil {
+		return err
+	}
+	return registry.Register(d.listeners)
 }
 
-// at is where the daemon listens: the admin's socket is the last one.
-func (d *parts) at() addresses {
-	bound := d.listeners.Addrs()
-	scheme := "http://"
-	if d.cfg.Server.TLS() {
-		scheme = "https://"
+// certificates are from files or, for the names in acme_domains, from an
+// authority; nil, which is plain HTTP, where the configuration has neither.
+// What was fetched is kept beside the store.
+func (d *parts) certificates() (proxy.Certificates, error) {
+	s := &d.cfg.Server
+	switch {
+	case s.TLSCert != "":
+		return proxy.NewKeyPair(s.TLSCert, s.TLSKey, d.o.clock, d.log)
+	case len(s.ACMEDomains) > 0:
+		return proxy.NewACME(proxy.ACMEOptions{
+			Domains: s.ACMEDomains, Dir: filepath.Join(filepath.Dir(d.cfg.Store.Path), "acme"), Logger: d.log, Clock: d.o.clock,
+		})
+	default:
+		return nil, nil
 	}
-	public := scheme + bound[0].String()
+}
+
+// at is where the daemon listens: the admin's socket is the last one. A
+// certificate that was fetched is for a name, so that it is named by it.
+func (d *parts) at() addresses {
+	s, bound := &d.cfg.Server, d.listeners.Addrs()
+	url := func(addr net.Addr, sealed bool) string {
+		if !sealed {
+			return "http://" + addr.String()
+		}
+		if _, port, err := net.SplitHostPort(addr.String()); err == nil && len(s.ACMEDomains) > 0 {
+			return "https://" + net.JoinHostPort(s.ACMEDomains[0], port)
+		}
+		return "https://" + addr.String()
+	}
+	public := url(bound[0], s.TLS())
 	if len(bound) == 1 {
 		return addresses{public: public, admin: public}
 	}
-	if loopback(d.cfg.Server.AdminListen) {
-		scheme = "http://"
-	}
-	return addresses{public: public, admin: scheme + bound[1].String()}
+	return addresses{public: public, admin: url(bound[1], s.TLS() && !loopback(s.AdminListen))}
 }
 
 // loopback tells whether an address of the configuration is this machine's own.
@@ -289,7 +353,7 @@ func clients(configured []config.Client) []proxy.Client {
 		c := &configured[i]
 		client := proxy.Client{
 			Name: c.Name, Scopes: c.Scopes, Fields: c.Fields,
-			Rate: c.Rate, Burst: c.Burst, LivePerMinute: c.LivePerMinute,
+			Rate: c.Rate, Burst: c.Burst, LivePerMinute: c.LivePerMinute, DistinctPerMinute: c.DistinctPerMinute,
 		}
 		for _, d := range c.SecretSHA256 {
 			client.Digests = append(client.Digests, d)
@@ -314,15 +378,20 @@ func (d *parts) run(ctx context.Context, filled func(addresses)) error {
 	mirroring, stopMirror := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopMirror()
 	var running sync.WaitGroup
-	failed := make(chan error, 4)
-	running.Go(func() { failed <- d.mirror.Run(mirroring) })
+	failed := make(chan error, 5)
+	running.Go(func() { failed <- d.part("the mirror", func() error { return d.mirror.Run(mirroring) }) })
 	// Before anything is delivered: an outbox that was restored may hold what
 	// somebody had erased. It fails only where the end has come already.
 	if d.eraser.Settle(ctx) == nil {
-		running.Go(func() { failed <- d.courier.Run(mirroring) })
+		running.Go(func() { failed <- d.part("the courier", func() error { return d.courier.Run(mirroring) }) })
 	}
-	running.Go(func() { failed <- d.eraser.Run(mirroring) })
+	running.Go(func() { failed <- d.part("the eraser", func() error { return d.eraser.Run(mirroring) }) })
 	running.Go(func() { failed <- d.listeners.Serve() })
+	running.Go(func() {
+		if err := d.part("reloading", func() error { d.reloader.run(mirroring); return nil }); err != nil {
+			failed <- err
+		}
+	})
 	at := d.at()
 	d.log.Info("serving", slog.String("public", at.public), slog.String("admin", at.admin), slog.String("version", buildinfo.Version()))
 
@@ -345,11 +414,23 @@ func (d *parts) run(ctx context.Context, filled func(addresses)) error {
 	d.log.Info("stopping")
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Server.ShutdownTimeout)
 	defer cancel()
+	d.drain()
 	if drained := d.listeners.Shutdown(patience); drained != nil {
 		d.log.Warn("requests were cut off", slog.Any("error", drained))
 	}
 	stopMirror()
 	running.Wait()
+	return err
+}
+
+// part runs one of the parts. A panic is its error, and ends the daemon in order;
+// left to itself it would have the value printed, which may be of somebody.
+func (d *parts) part(name string, do func() error) error {
+	err := caught.Run(name, do)
+	var p *caught.Panic
+	if errors.As(err, &p) {
+		d.log.Error("a part of the daemon panicked", slog.Any("error", p), slog.String("stack", p.Stack))
+	}
 	return err
 }
 
@@ -372,6 +453,9 @@ func (d *parts) close() error {
 		if err := d.store.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("close the store: %w", err))
 		}
+	}
+	if d.audit != nil {
+		errs = append(errs, d.audit.Record(d.note("stop", "")), d.audit.Close())
 	}
 	d.log.Info("stopped")
 	return errors.Join(errs...)

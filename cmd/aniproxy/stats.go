@@ -14,7 +14,7 @@ type statsCommand struct {
 }
 
 func (k *statsCommand) Run(c *console) error {
-	var sections map[string]map[string]any
+	var sections map[string]any
 	raw, err := k.ask(c.ctx, http.MethodGet, "/v1/stats", nil, &sections)
 	if err != nil {
 		return err
@@ -23,6 +23,7 @@ func (k *statsCommand) Run(c *console) error {
 		c.printf("%s\n", strings.TrimSpace(string(raw)))
 		return nil
 	}
+	printAlarms(c, sections["clients"])
 	names := make([]string, 0, len(sections))
 	for name := range sections {
 		names = append(names, name)
@@ -33,9 +34,43 @@ func (k *statsCommand) Run(c *console) error {
 			c.printf("\n")
 		}
 		c.printf("%s\n", name)
-		printFigures(c, "  ", sections[name])
+		switch section := sections[name].(type) {
+		case map[string]any:
+			printFigures(c, "  ", section)
+		case []any:
+			printEach(c, section)
+		default:
+			c.printf("  %s\n", figure(section))
+		}
 	}
 	return nil
+}
+
+// printAlarms says first what somebody should look at.
+func printAlarms(c *console, clients any) {
+	all, _ := clients.([]any)
+	for _, one := range all {
+		client, ok := one.(map[string]any)
+		if alarm, _ := client["miss_alarm"].(bool); !ok || !alarm {
+			continue
+		}
+		c.printf("ALARM  client %s asks for unknown numbers far more than is ordinary: %s of %s since the start\n\n",
+			figure(client["name"]), figure(client["not_found"]), figure(client["numbers"]))
+	}
+}
+
+// printEach prints a list of sections, each below its name.
+func printEach(c *console, list []any) {
+	for _, one := range list {
+		section, ok := one.(map[string]any)
+		if !ok {
+			c.printf("  %s\n", figure(one))
+			continue
+		}
+		c.printf("  %s\n", figure(section["name"]))
+		delete(section, "name")
+		printFigures(c, "    ", section)
+	}
 }
 
 // printFigures prints a section's figures by name, those of a figure that is

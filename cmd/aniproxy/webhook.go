@@ -13,6 +13,7 @@ import (
 
 	"aniproxy/internal/buildinfo"
 	"aniproxy/internal/config"
+	"aniproxy/internal/origin"
 	"aniproxy/internal/zendesk"
 )
 
@@ -91,12 +92,21 @@ func (k *webhookInstallCommand) endpoint(cfg *config.Config) (string, error) {
 		}
 		return "", &exit{code: exitUsage, text: "--url says where Zendesk reaches the proxy, for example --url https://ani.example.com"}
 	}
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		u.Path != "" && u.Path != "/" && u.Path != webhookPath {
+	u, err := origin.Parse(strings.TrimSuffix(base, webhookPath))
+	if err != nil || u.Scheme != "https" {
 		return "", &exit{code: exitUsage, text: "--url is an https URL that Zendesk can reach, without a path, such as https://ani.example.com"}
 	}
-	return u.Scheme + "://" + u.Host + webhookPath, nil
+	return u.String() + webhookPath, nil
+}
+
+// shown is an address as another webhook has it, fit to be printed: whoever
+// wrote it may have put a password or a token into it.
+func shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "an address that cannot be read"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // installer brings the account to what the proxy listens to.
@@ -162,7 +172,7 @@ func (i *installer) webhook(ctx context.Context, have []zendesk.Webhook, want ze
 	if is.Endpoint != want.Endpoint && !i.replace {
 		return "", &exit{code: exitFailed, text: fmt.Sprintf(
 			"webhook %q is there and posts to %s; --replace has it post to %s instead (another proxy may be listening there)",
-			want.Name, is.Endpoint, want.Endpoint)}
+			want.Name, shown(is.Endpoint), want.Endpoint)}
 	}
 	i.say("change", "webhook %q to %s: %s", want.Name, want.Endpoint, enumerated(want.Subscriptions))
 	if i.dry {

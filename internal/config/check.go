@@ -13,14 +13,7 @@ func (l *loader) check() {
 	l.checkClients()
 	l.checkCredentials()
 	l.checkRouting()
-	if w := l.config.Webhook.Secrets; l.sound("webhook.secrets") {
-		for i := range w {
-			if slices.Contains(w[:i], w[i]) {
-				l.report("webhook.secrets", fmt.Sprintf("must differ from each other: number %d is there twice", i+1))
-				break
-			}
-		}
-	}
+	l.checkWebhook()
 	if m := l.config.Match.Roles; len(m) == 0 && l.sound("match.roles") {
 		l.report("match.roles", `must name at least one of "end-user", "agent", "admin": nobody would match`)
 	}
@@ -96,6 +89,17 @@ func (l *loader) checkClients() {
 		}
 		if len(c.Fields) > 1 && slices.Contains(c.Fields, "*") {
 			l.report(at+".fields", `must be "*" alone or fields by their names`)
+		}
+	}
+}
+
+func (l *loader) checkWebhook() {
+	if w := l.config.Webhook.Secrets; l.sound("webhook.secrets") {
+		for i := range w {
+			if slices.Contains(w[:i], w[i]) {
+				l.report("webhook.secrets", fmt.Sprintf("must differ from each other: number %d is there twice", i+1))
+				break
+			}
 		}
 	}
 }

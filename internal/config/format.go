@@ -1,10 +1,9 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/mail"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 	"github.com/robfig/cron/v3"
 	"golang.org/x/text/language"
+
+	weborigin "aniproxy/internal/origin"
 )
 
 // formatWords says what a form of text is, to follow "must be".
@@ -136,12 +137,7 @@ func loopback(hostport string) bool {
 	if err != nil {
 		return false
 	}
-	return loopbackHost(host)
-}
-
-func loopbackHost(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
+	return weborigin.Loopback(host)
 }
 
 // isLabel tells whether a text is one label of a host name.
@@ -151,14 +147,20 @@ func isLabel(text string) bool {
 }
 
 func readSubdomain(text string) (tidy, hint string, ok bool) {
-	if isLabel(text) {
+	if weborigin.Label(text) {
 		return text, "", true
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(strings.ToLower(text), "https://"), ".")
-	if isLabel(first) {
+	if weborigin.Label(first) && !beyondASCII(text) {
 		hint = "write " + strconv.Quote(first)
 	}
 	return "", hint, false
+}
+
+// beyondASCII tells whether a text has letters that making them small may turn
+// into others.
+func beyondASCII(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 func readDomain(text string) (tidy, hint string, ok bool) {
@@ -175,25 +177,15 @@ func readDomain(text string) (tidy, hint string, ok bool) {
 // readOrigin takes scheme, host and port alone: credentials go to that origin
 // and to no other, so a path or a query would promise what is not kept.
 func readOrigin(text string) (tidy, hint string, ok bool) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Hostname() == "" {
-		return "", "", false
-	}
-	switch {
-	case u.User != nil:
-		return "", "credentials have keys of their own", false
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
-		return "", "the credentials would cross the network in clear", false
-	case u.Scheme != "http" && u.Scheme != "https",
-		u.Path != "" && u.Path != "/", u.RawQuery != "" || u.ForceQuery, u.Fragment != "", strings.HasSuffix(text, "#"):
-		return "", "", false
-	}
-	if port := u.Port(); port != "" {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return "", "", false
+	u, err := weborigin.Parse(text)
+	if err != nil {
+		var fault *weborigin.Fault
+		if errors.As(err, &fault) {
+			hint = fault.Why
 		}
+		return "", hint, false
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Host), "", true
+	return u.String(), "", true
 }
 
 // readLanguage accepts what BCP 47 knows; a voice needs the region too.

@@ -108,6 +108,9 @@ func (c *Config) serverWarnings() (w []string) {
 	case s.InsecureHTTP && beyond:
 		w = append(w, "server.insecure_http lets clients' secrets and callers' data cross the network in clear: only behind something that adds TLS.")
 	}
+	if len(s.ACMEDomains) > 0 && !strings.HasSuffix(s.Listen, ":443") {
+		w = append(w, fmt.Sprintf("server.acme_domains: the certificate authority comes to port 443 of each name, and server.listen is %q: something must hand its connections on, unopened, or no certificate can be had.", s.Listen))
+	}
 	for _, p := range s.TrustedProxies {
 		if p.Bits() == 0 {
 			w = append(w, "server.trusted_proxies contains "+p.String()+": anybody can claim any address, and server.allow_cidrs is worth nothing.")

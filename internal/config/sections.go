@@ -26,7 +26,8 @@ type Server struct {
 	Listen      string `toml:"listen" default:"127.0.0.1:8080" format:"hostport"`
 	AdminListen string `toml:"admin_listen" default:"127.0.0.1:8081" format:"hostport-or-same"`
 	// TLSCert and TLSKey are PEM files, both or neither; ACMEDomains is the
-	// other way to a certificate.
+	// other way to a certificate: naming them accepts the terms of the
+	// certificate authority, which comes to port 443 of each.
 	TLSCert     string   `toml:"tls_cert" format:"path"`
 	TLSKey      string   `toml:"tls_key" format:"path"`
 	ACMEDomains []string `toml:"acme_domains" format:"domain"`

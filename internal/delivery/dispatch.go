@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"aniproxy/internal/caught"
 	"aniproxy/internal/outbox"
 )
 
@@ -182,7 +182,8 @@ func (c *Courier) work(ctx context.Context, r outbox.Record, p *progress) {
 func (a *attempt) guarded(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.Error("a delivery panicked", slog.String("id", a.record.ID), slog.String("stack", string(debug.Stack())))
+			fault := caught.New("a delivery", p)
+			a.log.Error("a delivery panicked", slog.String("id", a.record.ID), slog.Any("error", fault), slog.String("stack", fault.Stack))
 			if a.record.State != outbox.Queued {
 				return // it had come to its end before
 			}

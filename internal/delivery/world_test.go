@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -20,13 +21,17 @@ import (
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
 	"aniproxy/internal/outbox"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/upstream"
 	"aniproxy/internal/zendesk"
 	"aniproxy/internal/zendesk/zendesktest"
 	"aniproxy/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 // world is a made-up account on a real socket, the real client, and a real
 // outbox in a file.
@@ -62,7 +67,8 @@ func makeWorld(t *testing.T, change func(*zendesktest.Options), connect func(*ze
 	}
 	w.sim = zendesktest.New(o)
 	t.Cleanup(w.sim.Close)
-	log := slog.New(slog.NewTextHandler(w.log, nil))
+	w.sim.Truth().Everybody(written.Person, written.Texts)
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(w.log, written.Sink(w.t.Name())), nil))
 	cfg := zendesk.Config{
 		ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
 		RatePerMinute: 10_000, Logger: log, Clock: w.clock, Rand: func() float64 { return 0 },
@@ -134,6 +140,7 @@ func (w *world) accept(r outbox.Record) string {
 	if r.Body == "" {
 		r.Body = "body of " + r.ID
 	}
+	written.Texts(r.Body, r.Subject)
 	if _, _, err := w.outbox.Accept(w.t.Context(), outbox.Intake{Record: r}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -157,7 +164,7 @@ func (w *world) rand(rng *rand.Rand) func() float64 {
 
 func (w *world) options() Options {
 	return Options{
-		Outbox: w.outbox, Desk: w.desk, Mirror: w.mirror, Logger: slog.New(slog.NewTextHandler(w.log, nil)), Clock: w.clock,
+		Outbox: w.outbox, Desk: w.desk, Mirror: w.mirror, Logger: slog.New(slog.NewTextHandler(io.MultiWriter(w.log, written.Sink(w.t.Name())), nil)), Clock: w.clock,
 		Rand: func() float64 { return 0 }, DoubtWait: time.Millisecond, Grace: time.Minute,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,10 +16,14 @@ import (
 	"go.uber.org/goleak"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/status"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 // rooms stands for all that is emptied, and notes what is asked of it.
 type rooms struct {
@@ -194,7 +199,7 @@ func inBubble(t *testing.T, before func(*scene), test func(t *testing.T, s *scen
 			outbox: &outboxRoom{paper: paper{rooms: r, name: "outbox", pages: 2}},
 		}
 		s.Eraser = New(Options{
-			Mirror: s.mirror, Memory: r, Outbox: s.outbox, Logger: slog.New(slog.NewTextHandler(s.log, nil)), Clock: time.Now,
+			Mirror: s.mirror, Memory: r, Outbox: s.outbox, Logger: slog.New(slog.NewTextHandler(io.MultiWriter(s.log, written.Sink(t.Name())), nil)), Clock: time.Now,
 		})
 		if before != nil {
 			before(s)

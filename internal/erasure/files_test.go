@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,7 +23,7 @@ func (noMemory) Purge() {}
 // folder.
 func TestNothingOfAPersonIsLeftInTheFiles(t *testing.T) {
 	folder := t.TempDir()
-	log := slog.New(slog.DiscardHandler)
+	log := written.Logger(t.Name())
 	s, err := store.Open(store.Options{
 		Path: filepath.Join(folder, "a.db"), Logger: log, KeepResolved: time.Hour,
 		Key: func(string) (string, bool) { return "", false },
@@ -89,6 +88,7 @@ func write(t *testing.T, s *store.Store, o *store.Outbox) {
 			b.Users = append(b.Users, caller.UserUpdate{User: u, Number: u.Phone, Version: v, AsOf: now, Object: []byte(`{"name":"` + u.Name + `"}`)})
 			b.Tickets = append(b.Tickets, caller.TicketUpdate{Ticket: k, Version: v, AsOf: now, Object: []byte(`{"subject":"` + k.Subject + `"}`)})
 		}
+		written.Batch(&b)
 		if _, err := s.Apply(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}

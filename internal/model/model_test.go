@@ -14,11 +14,15 @@ import (
 	"go.uber.org/goleak"
 
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/status"
 	"aniproxy/internal/zendesk/zendesktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 var (
 	seedFlag  = flag.Uint64("model.seed", 0, "first seed; 0 draws one")

@@ -105,6 +105,7 @@ func newWorld(t *testing.T, seed uint64, webhooks zendesktest.WebhookOptions, pe
 	}
 	pause(2 * caller.SearchLag) // an account that has been there for long
 	w.history = newHistory(w.sim)
+	w.sim.Truth().Everybody(written.Person, written.Texts)
 	w.start()
 	for !w.daemon.store.Streams().Filled() {
 		pause(time.Second)
@@ -132,7 +133,7 @@ var events = []string{
 
 // start begins a life of the daemon on the file that the last one left.
 func (w *world) start() {
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(w.log, written.Sink(w.t.Name())), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	d := &daemon{ended: make(chan error, 1)}
 	var err error
 	d.client, err = zendesk.New(zendesk.Config{

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -23,11 +22,10 @@ type ModeError struct {
 	Allowed []string
 }
 
-// Error names the modes there are. The one that was asked for is quoted and
-// cut: it is somebody's input.
+// Error names the modes there are, and not the one that was asked for: it is
+// somebody's input, and may be a number in the wrong place.
 func (e *ModeError) Error() string {
-	const most = 32
-	return fmt.Sprintf("mode %.*q is unknown: allowed are %s", most, e.Mode, strings.Join(e.Allowed, ", "))
+	return "this mode is unknown: allowed are " + strings.Join(e.Allowed, ", ")
 }
 
 // StateError refuses a request that is understood and cannot be had now, or

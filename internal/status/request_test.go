@@ -1,21 +1,12 @@
 package status
 
-import (
-	"strings"
-	"testing"
+import "testing"
 
-	"github.com/google/go-cmp/cmp"
-)
-
-func TestModeErrorNamesWhatIsAllowed(t *testing.T) {
-	allowed := []string{"incremental", "full"}
-	for mode, want := range map[string]string{
-		"gentle":                `mode "gentle" is unknown: allowed are incremental, full`,
-		"a\nb":                  `mode "a\nb" is unknown: allowed are incremental, full`,
-		strings.Repeat("x", 99): `mode "` + strings.Repeat("x", 32) + `" is unknown: allowed are incremental, full`,
-	} {
-		if diff := cmp.Diff(want, (&ModeError{Mode: mode, Allowed: allowed}).Error()); diff != "" {
-			t.Errorf("%.40q (-want +got):\n%s", mode, diff)
+func TestModeErrorNamesWhatIsAllowedAndNothingThatWasSent(t *testing.T) {
+	want := "this mode is unknown: allowed are incremental, full"
+	for _, mode := range []string{"gentle", "a\nb", "+15135550101"} {
+		if got := (&ModeError{Mode: mode, Allowed: []string{"incremental", "full"}}).Error(); got != want {
+			t.Errorf("of %q it says %q", mode, got)
 		}
 	}
 }

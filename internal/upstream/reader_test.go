@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -203,7 +202,7 @@ func TestEveryReaderPaysFromItsOwnShare(t *testing.T) {
 		})
 		must(t, err)
 		defer client.Close()
-		a := New(client, numbers, []string{"end-user"}, slog.New(slog.DiscardHandler))
+		a := New(client, numbers, []string{"end-user"}, written.Logger(t.Name()))
 		id, _ := ticketsOf(t, sim, 0)
 		ask := func(r *Reader) func(context.Context) error {
 			return func(ctx context.Context) error {

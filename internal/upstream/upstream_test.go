@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"net/http/httptest"
 	"slices"
@@ -17,11 +16,15 @@ import (
 
 	"aniproxy/internal/ani"
 	"aniproxy/internal/caller"
+	"aniproxy/internal/privacytest"
 	"aniproxy/internal/zendesk"
 	"aniproxy/internal/zendesk/zendesktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = privacytest.New()
 
 // account is a simulated account on a real socket, with an adapter to it.
 func account(t *testing.T, change ...func(*zendesktest.Options)) (*zendesktest.Server, *Adapter) {
@@ -31,12 +34,13 @@ func account(t *testing.T, change ...func(*zendesktest.Options)) (*zendesktest.S
 		f(&o)
 	}
 	sim := zendesktest.New(o)
+	sim.Truth().Everybody(written.Person, written.Texts)
 	server := httptest.NewServer(sim)
 	numbers, err := ani.New("US")
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
+	log := written.Logger(t.Name())
 	client, err := zendesk.New(zendesk.Config{
 		BaseURL: server.URL, ClientID: zendesktest.DefaultClientID, ClientSecret: zendesktest.DefaultClientSecret,
 		RatePerMinute: 100_000, Logger: log, Rand: rand.New(rand.NewPCG(1, 2)).Float64,

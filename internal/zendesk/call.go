@@ -117,7 +117,7 @@ func (c *Client) again(e *Error) bool {
 		// A refusal of our own says that the wait is too long; a live call
 		// does not queue.
 		return e.Status != 0 && c.share != Live
-	case e.UnknownOutcome, e.detail == detailOpen:
+	case e.UnknownOutcome, e.detail == detailOpen, e.detail == detailAddress:
 		return false
 	default:
 		return e.passing()

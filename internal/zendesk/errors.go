@@ -46,7 +46,8 @@ type Error struct {
 	Class  Class
 	Status int // HTTP status, 0 where there was no answer
 	// Code is Zendesk's error code, for example RecordNotFound; "" where the
-	// body had none that reads like a code.
+	// body had none that reads like a code. One of a form that Zendesk is not
+	// known for is not in Error(): a single name reads like a code too.
 	Code string
 	// Description is Zendesk's own text. It may hold personal data: it is not
 	// in Error() and must not be logged.
@@ -77,7 +78,7 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		parts = append(parts, strconv.Itoa(e.Status))
 	}
-	if e.Code != "" {
+	if isKnownCode(e.Code) {
 		parts = append(parts, e.Code)
 	}
 	if e.detail != "" {
@@ -95,6 +96,10 @@ func (e *Error) Error() string {
 // Unwrap gives the cause, so that errors.Is finds context.DeadlineExceeded and
 // its like. The cause's own text is not for logs.
 func (e *Error) Unwrap() error { return e.cause }
+
+// Redirected tells whether the answer was a redirect, which is never followed:
+// what it names is kept nowhere.
+func (e *Error) Redirected() bool { return e.Status >= 300 && e.Status < 400 }
 
 // TicketClosed tells whether a ticket refused an update because it is closed;
 // a follow-up ticket is the way on.
@@ -123,6 +128,12 @@ func (e *Error) passing() bool {
 	}
 }
 
+// What an error says of a call that did not go where it was sent.
+const (
+	detailRedirect = "redirect refused"
+	detailAddress  = "address refused"
+)
+
 // rejected is a refusal of our own, before anything is sent.
 func rejected(endpoint, why string) *Error {
 	return &Error{Class: ClassRejected, Endpoint: endpoint, detail: why}
@@ -140,6 +151,8 @@ func (k *call) broken(status int, err error) *Error {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, ErrAddress):
+		e.detail = detailAddress
 	case errors.Is(err, context.Canceled):
 		e.detail = "cancelled"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

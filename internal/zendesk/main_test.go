@@ -14,9 +14,18 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"aniproxy/internal/privacytest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(written.Around(m)) }
+
+// written is what the tests of this package have logged, and about whom.
+var written = func() *privacytest.Watch {
+	w := privacytest.New()
+	w.Person("Jane Doe", "jane@example.com", "+15135557611")
+	return w
+}()
 
 // roundTrip is a transport in memory.
 type roundTrip func(*http.Request) (*http.Response, error)
@@ -115,7 +124,9 @@ func newClient(t testing.TB, cfg Config) *Client {
 }
 
 // logTo is a logger whose lines can be read.
-func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+func logTo(b *bytes.Buffer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(io.MultiWriter(b, written.Sink("a client")), nil))
+}
 
 // asError is the *Error that err must be.
 func asError(t testing.TB, err error) *Error {

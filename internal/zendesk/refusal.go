@@ -23,7 +23,7 @@ func (k *call) refusal(status int, header http.Header, body []byte, now time.Tim
 		// the credentials stay with the configured origin.
 		e.Class, e.detail = ClassMalformed, "not an answer of the API"
 		if status >= 300 {
-			e.detail = "redirect refused"
+			e.detail = detailRedirect
 		}
 	case status == http.StatusUnauthorized:
 		e.Class = ClassAuth

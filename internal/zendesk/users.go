@@ -43,20 +43,13 @@ type UsersAnswer struct {
 // called the only one.
 // sent is that of the first page's request.
 func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles []string) (hits []User, complete bool, sent time.Time, err error) {
-	const endpoint = "search"
-	if national == "" || len(national) > 20 || strings.Trim(national, "0123456789") != "" {
-		return nil, false, time.Time{}, rejected(endpoint, "not a national number")
-	}
-	query := "type:user phone:*" + national
-	if len(roles) == 1 {
-		if !isCode(roles[0]) {
-			return nil, false, time.Time{}, rejected(endpoint, "not a role")
-		}
-		query = "type:user role:" + roles[0] + " phone:*" + national
+	query, refused := phoneQuery(national, roles)
+	if refused != nil {
+		return nil, false, time.Time{}, refused
 	}
 	seen, unread := map[int64]bool{}, 0
 	for page := 1; ; page++ {
-		k := get(endpoint, "/api/v2/search.json", url.Values{
+		k := get(endpointSearch, "/api/v2/search.json", url.Values{
 			"query": {query}, "page": {strconv.Itoa(page)}, "per_page": {strconv.Itoa(listPage)},
 			// A fixed order, so that pages do not shift under the walk.
 			"sort_by": {"created_at"}, "sort_order": {"asc"},
@@ -88,6 +81,26 @@ func (c *Client) SearchUsersByPhone(ctx context.Context, national string, roles 
 		if !more || page == searchMost/listPage {
 			return hits, !more && unread == 0 && int64(len(seen)) >= w.Count, sent, nil
 		}
+	}
+}
+
+const endpointSearch = "search"
+
+// phoneQuery is the one search for people that there is. It is made of digits
+// and of a role's one name, so that nothing a caller or a client of ours wrote
+// can be an operator in it.
+func phoneQuery(national string, roles []string) (string, *Error) {
+	if national == "" || len(national) > 20 || strings.Trim(national, "0123456789") != "" {
+		return "", rejected(endpointSearch, "not a national number")
+	}
+	if len(roles) != 1 {
+		return "type:user phone:*" + national, nil
+	}
+	switch role := roles[0]; role {
+	case "end-user", "agent", "admin":
+		return "type:user role:" + role + " phone:*" + national, nil
+	default:
+		return "", rejected(endpointSearch, "not a role")
 	}
 }
 

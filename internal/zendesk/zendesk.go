@@ -14,6 +14,8 @@
 //
 //   - It goes to the configured scheme, host and port. Redirects are not
 //     followed, and cursors travel as values, never as a URL of an answer.
+//     Nor does a connection go to an address that is no Zendesk's, whatever
+//     the host's name resolves to (transport.go).
 //   - A write is sent again only where its first attempt certainly did
 //     nothing; else the error says that the outcome is unknown.
 //   - A [Share] of the rate budget pays for it, so that nobody starves anybody.
@@ -22,22 +24,20 @@ package zendesk
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
 
+	"aniproxy/internal/origin"
 	"aniproxy/internal/status"
 )
 
@@ -114,7 +114,7 @@ func New(cfg Config) (*Client, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	if c.transport == nil {
-		c.own = newTransport()
+		c.own = newTransport(base.Scheme)
 		c.transport = c.own
 	}
 	switch {
@@ -159,35 +159,23 @@ func (c *Client) Stats() status.Zendesk {
 	}
 }
 
-// newTransport keeps connections alive and bounds what a peer can make us
-// hold or wait for; the time of a whole attempt is bounded by its context.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
-		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    5 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    32, // twice the default number of live walks
-		MaxConnsPerHost:        64,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableCompression:     true, // we ask for gzip ourselves and bound what comes out
-	}
-}
-
 // BaseURL is the origin of an account with this subdomain. It refuses all but
 // letters, digits and inner hyphens, 63 at most: a subdomain that is more than
 // a label would send the credentials elsewhere.
 func BaseURL(subdomain string) (string, error) {
-	if ok, _ := regexp.MatchString(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$`, subdomain); !ok {
-		return "", errors.New("zendesk: a subdomain is letters, digits and inner hyphens, without .zendesk.com")
+	for i := range len(subdomain) {
+		if subdomain[i] >= 0x80 { // of which making it small may make ASCII
+			return "", errSubdomain
+		}
 	}
-	return "https://" + strings.ToLower(subdomain) + ".zendesk.com", nil
+	label := strings.ToLower(subdomain)
+	if !origin.Label(label) {
+		return "", errSubdomain
+	}
+	return "https://" + label + ".zendesk.com", nil
 }
+
+var errSubdomain = errors.New("zendesk: a subdomain is letters, digits and inner hyphens, without .zendesk.com")
 
 // parseBase refuses everything that could lead credentials astray or hide in
 // a URL; the texts do not repeat it, for it may hold a password.
@@ -195,30 +183,20 @@ func parseBase(raw string) (*url.URL, error) {
 	if strings.ContainsAny(raw, "?#@\\%") {
 		return nil, errors.New("zendesk: a base URL has no user, query, fragment or escapes")
 	}
-	u, err := url.Parse(raw)
+	scheme, rest, _ := strings.Cut(raw, "://")
+	host, below, _ := strings.Cut(rest, "/")
+	u, err := origin.Parse(scheme + "://" + host)
 	if err != nil {
-		return nil, errors.New("zendesk: the base URL cannot be read")
+		return nil, fmt.Errorf("zendesk: the base URL: %w", err)
 	}
-	host := u.Hostname()
-	plain, _ := regexp.MatchString(`^([a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`, u.Host)
-	switch {
-	case u.Opaque != "" || host == "" || !plain || strings.Contains(host, ".."):
-		return nil, errors.New("zendesk: the base URL names no host")
-	case u.Scheme == "http" && !loopback(host):
-		return nil, errors.New("zendesk: plain http is for loopback hosts only")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("zendesk: the base URL's scheme is not https")
+	if below = strings.TrimSuffix(below, "/"); below != "" {
+		u.Path = "/" + below
+		// Of what a path may have, the plain part.
+		if path.Clean(u.Path) != u.Path || u.EscapedPath() != u.Path || strings.ContainsAny(u.Path, ";:") {
+			return nil, errors.New("zendesk: the base URL's path is not plain")
+		}
 	}
-	base := strings.TrimSuffix(u.Path, "/")
-	if base != "" && path.Clean(base) != base {
-		return nil, errors.New("zendesk: the base URL's path is not plain")
-	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: base}, nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || (err == nil && addr.IsLoopback())
+	return u, nil
 }
 
 // newRequest builds the one kind of request there is: to the base, below its

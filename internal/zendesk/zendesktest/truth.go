@@ -107,6 +107,21 @@ func walk[T any](read func(from int) ([]T, bool)) iter.Seq[T] {
 	}
 }
 
+// Everybody tells of all people by what may not be told of them: a name, an
+// address and numbers to one, subjects and what was said in comments to the
+// other.
+func (t Truth) Everybody(person func(name, email string, phones ...string), texts func(...string)) {
+	for u := range t.Users() {
+		person(u.Name, u.Email, append(u.Identities, u.Phone)...)
+	}
+	for k := range t.Tickets() {
+		texts(k.Subject)
+		for _, c := range t.Comments(k.ID) {
+			texts(c.Body)
+		}
+	}
+}
+
 // User reads one person; ok is false for nobody and for who has vanished.
 func (t Truth) User(id int64) (u TruthUser, ok bool) {
 	t.s.mu.RLock()
