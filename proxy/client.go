@@ -98,7 +98,7 @@ func (s *Server) SetClients(given []Client) error {
 	}
 	for _, c := range all {
 		if old := before.named(c.name); old != nil {
-			c.inherit(old)
+			c.inherit(old, s.clock())
 		}
 	}
 	s.clients.Store(&clients{all: all, local: before.local})
@@ -108,14 +108,21 @@ func (s *Server) SetClients(given []Client) error {
 // inherit takes over what a client of this name has used of its limits. The
 // numbers of its last minute stay whatever the limit is now: a change of it
 // gives nobody another minute's worth.
-func (c *client) inherit(old *client) {
+func (c *client) inherit(old *client, now time.Time) {
 	c.used = old.used
-	if c.requests.Limit() == old.requests.Limit() && c.requests.Burst() == old.requests.Burst() {
-		c.requests = old.requests
+	c.requests, c.live = goOn(c.requests, old.requests, now), goOn(c.live, old.live, now)
+}
+
+// goOn is a bucket that holds what the one before it held: the same one where
+// nothing has changed.
+func goOn(next, before *rate.Limiter, now time.Time) *rate.Limiter {
+	if next.Limit() == before.Limit() && next.Burst() == before.Burst() {
+		return before
 	}
-	if c.live.Limit() == old.live.Limit() {
-		c.live = old.live
+	if spent := next.Burst() - int(max(0, before.TokensAt(now))); spent > 0 {
+		next.AllowN(now, spent)
 	}
+	return next
 }
 
 func newClients(given []Client, now time.Time) ([]*client, error) {

@@ -64,7 +64,7 @@ type gate struct {
 
 func newGate(limit int, trusted []netip.Prefix) *gate {
 	return &gate{
-		limit: limit, perPeer: min(maxFromPeer, limit), trusted: trusted,
+		limit: limit, perPeer: min(maxFromPeer, max(1, limit/8)), trusted: trusted,
 		peers: map[netip.Addr]int{}, idle: list.New(),
 	}
 }

@@ -250,6 +250,7 @@ func TestTheConnectionThatIsIdleForLongestGivesWay(t *testing.T) {
 
 func TestAPlaceIsGivenBackOnce(t *testing.T) {
 	g := newGate(2, nil)
+	g.perPeer = 2
 	conn := func() net.Conn { a, _ := net.Pipe(); return &from{Conn: a, peer: "192.0.2.1:1"} }
 	first := g.admit(conn())
 	first.Close()
@@ -309,5 +310,14 @@ func TestWhoIsOnePeer(t *testing.T) {
 	}
 	if got := peerKey(named("[::1]:5")); !got.IsLoopback() {
 		t.Errorf("loopback is %s", got)
+	}
+}
+
+// However few places there are, one address cannot have most of them.
+func TestOneAddressHasAnEighthOfThePlaces(t *testing.T) {
+	for limit, want := range map[int]int{8192: 1024, 1024: 128, 256: 32, 16: 2, 4: 1} {
+		if got := newGate(limit, nil).perPeer; got != want {
+			t.Errorf("of %d places one address has %d, want %d", limit, got, want)
+		}
 	}
 }

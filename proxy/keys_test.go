@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"aniproxy/internal/caller"
 )
@@ -147,6 +150,36 @@ func TestKeysAreReplaced(t *testing.T) {
 	}
 }
 
+// TestAChangedLimitGivesNoFreshBucket: what was spent of one is spent of the
+// next.
+func TestAChangedLimitGivesNoFreshBucket(t *testing.T) {
+	limited := func(burst, live int) Client {
+		c := withKeys("old")
+		c.Rate, c.Burst, c.LivePerMinute = 1, burst, live
+		return c
+	}
+	w := newWorld(t, func(o *Options) { o.Clients = []Client{limited(10, 10)} })
+	for range 8 {
+		if got := w.get(t, "/v1/lookup?ani=5", "old").status; got != http.StatusOK {
+			t.Fatalf("status %d", got)
+		}
+	}
+	w.clients.Load().all[0].live.AllowN(time.Unix(0, w.now.Load()), 9)
+	if err := w.SetClients([]Client{limited(5, 20)}); err != nil {
+		t.Fatal(err)
+	}
+	var got []int
+	for range 3 {
+		got = append(got, w.get(t, "/v1/lookup?ani=5", "old").status)
+	}
+	if want := []int{200, 200, 429}; !slices.Equal(got, want) {
+		t.Errorf("with two left the answers are %v, want %v", got, want)
+	}
+	if left := w.clients.Load().all[0].live.TokensAt(time.Unix(0, w.now.Load())); left > 1 {
+		t.Errorf("%v questions to Zendesk are left, want 1", left)
+	}
+}
+
 // withKeys is a client that has these keys.
 func withKeys(keys ...string) Client {
 	c := newClient("rolling", "lookup")
@@ -161,15 +194,18 @@ func renamed(c Client) Client { c.Name = "renamed"; return c }
 
 func scoped(c Client, scope string) Client { c.Scopes = []string{scope}; return c }
 
-// held is a resolver that answers when it is let go.
+// held is a resolver that answers the first when it is let go.
 type held struct {
 	resolver
+	second        atomic.Bool
 	arrived, goOn chan struct{}
 }
 
 func (h *held) Lookup(ctx context.Context, q caller.Query) caller.Answer {
-	h.arrived <- struct{}{}
-	<-h.goOn
+	if h.second.CompareAndSwap(false, true) {
+		close(h.arrived)
+		<-h.goOn
+	}
 	return h.resolver.Lookup(ctx, q)
 }
 
@@ -198,6 +234,7 @@ func TestKeysAreReplacedUnderLoad(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Clients = []Client{busy(newClient("steady", "lookup")), withKeys("a")} })
 	done := make(chan struct{})
 	var wg sync.WaitGroup
+	defer func() { close(done); wg.Wait() }()
 	for range 4 {
 		wg.Go(func() {
 			for {
@@ -226,8 +263,6 @@ func TestKeysAreReplacedUnderLoad(t *testing.T) {
 		}
 		in, out = out, in
 	}
-	close(done)
-	wg.Wait()
 }
 
 // FuzzCredentials reads any header. What net/http reads as Basic is read the

@@ -41,6 +41,10 @@ func local(r *http.Request) error {
 	if !loopbackHost(r.Host) {
 		return errForbidden("without a client configured the host must be localhost or a loopback address")
 	}
+	// A page's picture or script comes without an Origin: browsers say so here.
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "none" && site != "same-origin" {
+		return errForbidden("without a client configured no web page of another origin is served")
+	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		if u, err := url.Parse(origin); err != nil || !loopbackHost(u.Host) {
 			return errForbidden("without a client configured no web page of another origin is served")
@@ -83,8 +87,8 @@ func (s *Server) origin(r *http.Request) netip.Addr {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := readHop(strings.TrimSpace(hops[i]))
+		if !ok {
 			return address // the trusted proxy wrote no more that can be read
 		}
 		if address = hop.Unmap().WithZone(""); !within(s.o.TrustedProxies, address) {
@@ -92,6 +96,23 @@ func (s *Server) origin(r *http.Request) netip.Addr {
 		}
 	}
 	return address
+}
+
+// readHop reads an address as proxies write them: alone, with a port, in
+// brackets.
+func readHop(text string) (address netip.Addr, ok bool) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address, true
+	}
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both.Addr(), true
+	}
+	inner, bracketed := strings.CutPrefix(text, "[")
+	if inner, closed := strings.CutSuffix(inner, "]"); bracketed && closed {
+		address, err := netip.ParseAddr(inner)
+		return address, err == nil
+	}
+	return netip.Addr{}, false
 }
 
 func within(networks []netip.Prefix, address netip.Addr) bool {

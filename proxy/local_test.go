@@ -40,6 +40,9 @@ func TestWithoutAClientOnlyThisMachineIsServed(t *testing.T) {
 		{"Via", set("Via", "1.1 proxy"), false},
 		{"X-Real-IP", set("X-Real-IP", "127.0.0.1"), false},
 		{"a page of another origin", set("Origin", "https://evil.example"), false},
+		{"a picture on a page of another site", set("Sec-Fetch-Site", "cross-site"), false},
+		{"a picture on a page of another port", set("Sec-Fetch-Site", "same-site"), false},
+		{"an address typed into a browser", set("Sec-Fetch-Site", "none"), true},
 		{"a page of no origin", set("Origin", "null"), false},
 	}
 	for _, mode := range []struct {
@@ -204,7 +207,9 @@ func TestNetworks(t *testing.T) {
 		{"a trusted proxy that writes IPv4 in IPv6", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"::ffff:192.0.2.1"}, true},
 		{"a trusted proxy that writes a zone", prefixes("fe80::/10"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"fe80::1%eth0"}, true},
 		{"a trusted proxy that writes one from outside", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"::ffff:198.51.100.1"}, false},
-		{"a trusted proxy that writes a port, which is not read", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"192.0.2.1:5"}, false},
+		{"a trusted proxy that writes a port", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"192.0.2.1:5"}, true},
+		{"a trusted proxy that writes IPv6 in brackets", prefixes("2001:db8::/32"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"[2001:db8::1]"}, true},
+		{"a trusted proxy that writes IPv6 with a port", prefixes("2001:db8::/32"), prefixes("10.0.0.0/8"), "10.0.0.1:1", []string{"[2001:db8::1]:5"}, true},
 		{"what anybody writes of a trusted proxy", prefixes("192.0.2.0/24"), prefixes("10.0.0.0/8"), "198.51.100.1:1", []string{"192.0.2.1, 10.0.0.1"}, false},
 		{"IPv6 outside, though its last bits are within", prefixes("192.0.2.0/24"), nil, "[2001:db8::192.0.2.1]:1", nil, false},
 		{"outside, with a zone", prefixes("fd00::/8"), nil, "[fe80::1%eth0]:1", nil, false},

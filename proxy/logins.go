@@ -295,7 +295,8 @@ func spelled(network netip.Prefix) string {
 func errTooManyFailures() error {
 	return &fault{
 		status: http.StatusTooManyRequests, detail: "too many failed log-ins at once",
-		header: http.Header{"Retry-After": {strconv.Itoa(int(slowest / time.Second))}},
+		// The connection goes with it, so that the next guess costs a handshake.
+		header: http.Header{"Retry-After": {strconv.Itoa(int(slowest / time.Second))}, "Connection": {"close"}},
 	}
 }
 

@@ -76,8 +76,8 @@ func TestAScanRaisesTheAlarm(t *testing.T) {
 		}
 	}
 	want := []string{
-		`level=WARN msg="a client asks for unknown numbers far more than is ordinary" client=webex share=89% ordinary=25% numbers=1180` + "\n",
-		`level=INFO msg="the share of unknown numbers is ordinary again" client=webex share=25% ordinary=29% numbers=100` + "\n",
+		`level=WARN msg="a client asks for unknown numbers far more than is ordinary" client=webex share=89% ordinary=39% numbers=1180` + "\n",
+		`level=INFO msg="the share of unknown numbers is ordinary again" client=webex share=25% ordinary=39% numbers=100` + "\n",
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)

@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The alarm on misses. Calls come from people most of whom have called before;
 // who reads out a range of numbers finds nobody behind most of them.
@@ -13,18 +16,22 @@ const (
 	// fewestRecent is how many numbers those must have: of fewer, a few
 	// strangers make any share.
 	fewestRecent = 100
-	// fewestMinutes and fewestNumbers are what the rest of the day must have
-	// to be called ordinary. Until then it is assumedShare, which a scan
-	// exceeds and the calls of few do.
-	fewestMinutes = 10
-	fewestNumbers = 200
-	assumedShare  = 0.5
-	// points is by how much the recent share exceeds what is ordinary when it
-	// is out of it. It keeps a busy client's small changes out, and a quiet
-	// one's chance: a share of 100 numbers has a standard error of 5 points at
-	// the most, so that these are four of them, which chance alone exceeds once
-	// in 30,000 times.
-	points = 0.20
+	// prior is how many minutes of assumedShare the past is taken to have had
+	// before there are as many of its own. So a key without a history that
+	// scans is told of for more than an hour, until what it does is what it
+	// does; and so is one whose callers are mostly strangers, after a start.
+	prior        = 120
+	assumedShare = 0.5
+	// fullWeight is how many numbers a minute has that counts whole: one number
+	// a minute, all night, says a tenth as much.
+	fullWeight = 10
+	// The recent share is out of the ordinary where it is more than 20 points
+	// above it, or, where there is no room for that, more than half of what is
+	// left above it; and by more than 4 standard errors of a share of so many
+	// numbers. The points keep a busy client's small changes out; the errors
+	// chance, which exceeds them once in 30,000 times.
+	points         = 0.20
+	standardErrors = 4
 )
 
 // missRatio counts a client's different numbers by minutes, and those of them
@@ -97,27 +104,30 @@ func (m *missRatio) judge(recent tally) shift {
 	if recent.numbers == 0 {
 		return s
 	}
-	s.share = float64(recent.missed) / float64(recent.numbers)
-	s.alarm = recent.numbers >= fewestRecent && s.share-s.ordinary > points
+	n := float64(recent.numbers)
+	s.share = float64(recent.missed) / n
+	above := s.share - s.ordinary
+	s.alarm = recent.numbers >= fewestRecent && above > min(points, (1-s.ordinary)/2) &&
+		above > standardErrors*math.Sqrt(s.ordinary*(1-s.ordinary)/n)
 	return s
 }
 
 // ordinary is the share of the day but for the recent minutes: the mean of the
-// shares of its minutes. Each minute that had numbers has the same weight,
-// however many they were, for by its numbers a scan of three thousand a minute
-// would be what is ordinary before it is twenty minutes old. So it becomes
-// ordinary over hours, as a lasting change should.
+// shares of its minutes. Minutes weigh the same from fullWeight numbers on, for
+// by its numbers a scan of three thousand a minute would be what is ordinary
+// before it is twenty minutes old. So it becomes ordinary over hours, as a
+// lasting change should.
 func (m *missRatio) ordinary() float64 {
-	var shares float64
-	var minutes, numbers int
+	var shares, minutes float64
 	for i := int64(recentMinutes + 1); i <= ratioMinutes; i++ {
 		if t := m.ago(i); t.numbers > 0 {
-			shares += float64(t.missed) / float64(t.numbers)
-			minutes, numbers = minutes+1, numbers+int(t.numbers)
+			weight := min(1, float64(t.numbers)/fullWeight)
+			shares += weight * float64(t.missed) / float64(t.numbers)
+			minutes += weight
 		}
 	}
-	if minutes < fewestMinutes || numbers < fewestNumbers {
-		return assumedShare
+	if unknown := prior - minutes; unknown > 0 {
+		shares, minutes = shares+unknown*assumedShare, prior
 	}
-	return shares / float64(minutes)
+	return shares / minutes
 }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"math"
 	"testing"
 	"time"
 
@@ -50,9 +49,12 @@ func TestWhenTheAlarmIsRaised(t *testing.T) {
 		{"19 points more of many numbers", []line{{300, 100, 20}, {30, 100, 39}}, map[int]bool{}},
 		{"22 points more of many numbers, once they outweigh the ten minutes before", []line{{300, 100, 20}, {10, 100, 42}}, map[int]bool{310: true}},
 		{"30 points more of few numbers, which may be chance", []line{{300, 10, 5}, {10, 10, 5}, {10, 10, 6}}, map[int]bool{}},
-		{"a client whose callers are strangers, once that is known", []line{{60, 50, 45}}, map[int]bool{2: true, 20: false}},
+		{"a client whose callers are strangers, once that is known", []line{{120, 50, 45}}, map[int]bool{2: true, 100: false}},
 		{"a client that asks little and finds nobody", []line{{600, 1, 1}}, map[int]bool{}},
 		{"a scan of two hours stays out of the ordinary", []line{usual, {120, 3000, 2900}, {10, 20, 5}}, map[int]bool{301: true, 430: false}},
+		{"a scan of three hours by a key without a history", []line{{180, 3000, 2900}}, map[int]bool{1: true, 122: false}},
+		{"a client of strangers, and then there is nobody else", []line{{1200, 50, 41}, {10, 100, 100}}, map[int]bool{2: true, 63: false, 1204: true}},
+		{"a night of a stranger a minute makes nothing ordinary", []line{usual, {600, 1, 1}, {10, 50, 48}}, map[int]bool{902: true}},
 		{"nobody has asked for days", []line{usual, {5000, 0, 0}, usual}, map[int]bool{}},
 	}
 	for _, tt := range tests {
@@ -61,16 +63,6 @@ func TestWhenTheAlarmIsRaised(t *testing.T) {
 				t.Errorf("the alarm (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-// What is judged leaves chance no more than four standard errors, whatever is
-// ordinary.
-func TestThePointsAreFourStandardErrors(t *testing.T) {
-	for ordinary := 0.0; ordinary <= 1; ordinary += 0.01 {
-		if four := 4 * math.Sqrt(ordinary*(1-ordinary)/fewestRecent); four > points+1e-9 {
-			t.Errorf("where %.2f is ordinary four standard errors of %d numbers are %.3f", ordinary, fewestRecent, four)
-		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"aniproxy/internal/caller"
@@ -36,6 +38,7 @@ var deliveryNames = [deliveries]string{"queued", "repeated", "ignored", "dropped
 type hooks struct {
 	verifier atomic.Pointer[webhook.Verifier] // nil once the last secret is gone
 	repeats  *webhook.Repeats
+	arriving arriving
 }
 
 func newHooks(o *Options) (*hooks, error) {
@@ -78,6 +81,52 @@ func (s *Server) SetWebhookSecrets(secrets []string) error {
 	}
 	s.hooks.verifier.Store(v)
 	return nil
+}
+
+// Deliveries whose bodies are being read, all together and of one address.
+// Who they are from is not known before a body is there, and each may take half
+// a MiB: 32 MiB are what strangers can have held. Zendesk sends what it is told
+// to send later again, and the next increment brings it anyway.
+const (
+	maxArriving   = 64
+	maxArrivingOf = 16
+)
+
+// arriving counts them. The zero value is ready; it may be used concurrently.
+type arriving struct {
+	mu  sync.Mutex
+	all int
+	of  map[netip.Prefix]int
+}
+
+func (a *arriving) enter(from netip.Prefix) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all >= maxArriving || a.of[from] >= maxArrivingOf {
+		return false
+	}
+	if a.of == nil {
+		a.of = map[netip.Prefix]int{}
+	}
+	a.all++
+	a.of[from]++
+	return true
+}
+
+func (a *arriving) leave(from netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all--
+	if a.of[from]--; a.of[from] == 0 {
+		delete(a.of, from)
+	}
+}
+
+func errManyDeliveries() error {
+	return &fault{
+		status: http.StatusServiceUnavailable, detail: "too many deliveries arrive at once; send it again",
+		header: http.Header{"Retry-After": {"1"}},
+	}
 }
 
 // verify holds a delivery against the secrets in force.
@@ -128,6 +177,14 @@ func (s *Server) receive(r *http.Request) (delivery, error) {
 	if len(timestamps) > 1 || len(signatures) > 1 { // which of them would have been meant?
 		return refused, &webhook.SignatureError{Fault: webhook.Malformed}
 	}
+	if err := webhook.Plausible(timestamps[0], signatures[0]); err != nil {
+		return refused, err
+	}
+	from := networkOf(s.origin(r))
+	if !s.hooks.arriving.enter(from) {
+		return refused, errManyDeliveries()
+	}
+	defer s.hooks.arriving.leave(from)
 	buffer := s.buffer()
 	defer s.release(buffer)
 	body, err := readBody(r, *buffer, maxDelivery)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,4 +294,61 @@ func TestWrongSignaturesSlowDownAndGoodOnesDoNot(t *testing.T) {
 			t.Errorf("signed well then: status %d after %v", status, took)
 		}
 	})
+}
+
+// TestBodiesOfStrangersAreBounded: whoever sends bodies that never end has a few
+// of them read at once, one address fewer, and good ones of others come through.
+func TestBodiesOfStrangersAreBounded(t *testing.T) {
+	w := newWorld(t, func(o *Options) { withClients(o); withSecrets(o) })
+	now := time.Unix(0, w.now.Load())
+	good := func(peer string) int {
+		got, _ := wellSent("events secret", now, fmt.Sprintf(`{"ticket_id":%d}`, w.ids.Add(1))).to(t, w, peer)
+		return got.status
+	}
+	var running sync.WaitGroup
+	var ends []*io.PipeWriter
+	hang := func(peer string) {
+		body, end := io.Pipe()
+		ends = append(ends, end)
+		s := wellSent("events secret", now, "x")
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://ani.example/webhooks/zendesk", body)
+		r.RemoteAddr = peer
+		r.Header[webhook.HeaderTimestamp], r.Header[webhook.HeaderSignature] = s.timestamps, s.signatures
+		running.Go(func() {
+			answer := httptest.NewRecorder()
+			w.Public().ServeHTTP(answer, r)
+			body.CloseWithError(fmt.Errorf("answered %d: %s", answer.Code, answer.Body))
+		})
+		if _, err := end.Write([]byte("x")); err != nil { // else it is being read
+			t.Fatalf("body %d: %v", len(ends), err)
+		}
+	}
+	for range maxArrivingOf {
+		hang("192.0.2.1:1")
+	}
+	if got := good("192.0.2.1:2"); got != http.StatusServiceUnavailable {
+		t.Errorf("one more of the same address is answered %d", got)
+	}
+	if got := good("192.0.2.2:1"); got != http.StatusOK {
+		t.Errorf("a good one of another address is answered %d", got)
+	}
+	for i := len(ends); i < maxArriving; i++ {
+		hang(fmt.Sprintf("192.0.2.%d:1", 3+i/maxArrivingOf))
+	}
+	if got := good("198.51.100.1:1"); got != http.StatusServiceUnavailable {
+		t.Errorf("one more of all is answered %d", got)
+	}
+	for _, end := range ends {
+		end.Close()
+	}
+	running.Wait()
+	if got := good("192.0.2.1:3"); got != http.StatusOK {
+		t.Errorf("after they have ended a good one is answered %d", got)
+	}
+	// What could not be accepted is not read at all.
+	cut := wellSent("events secret", now, strings.Repeat("x", maxDelivery))
+	cut.signatures[0] = cut.signatures[0][1:]
+	if got, read := cut.to(t, w, "192.0.2.1:4"); got.status != http.StatusUnauthorized || read > 0 {
+		t.Errorf("one with a cut signature is answered %d after %d bytes", got.status, read)
+	}
 }

@@ -381,7 +381,7 @@ func keysChanged(cause string, was, is *config.Config) keysChange {
 // faultsOf are the faults of an error, one by one. The values in them are
 // masked already.
 func faultsOf(err error) []config.Fault {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is joined is taken apart
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []config.Fault
 		for _, one := range many.Unwrap() {
 			all = append(all, faultsOf(one)...)

@@ -54,8 +54,8 @@ func startServed(t *testing.T, tables string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(binary, "serve", "--config", s.file) //nolint:noctx // ended by stop, in order
-	s.cmd.Args[0] = "aniproxy"                                // whom TestMain takes it for
+	s.cmd = exec.Command(binary, "serve", "--config", s.file)
+	s.cmd.Args[0] = "aniproxy" // whom TestMain takes it for
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -159,6 +159,10 @@ func TestKeysAreRotatedByASignal(t *testing.T) {
 		}
 	}
 	s.good("after a fault", http.StatusUnauthorized, http.StatusOK)
+	// So does what only a start would find, such as a sentence that nobody knows.
+	s.configure(steady() + flow(digestText(keyA)) + "[speech.templates.en]\ngreting = \"Good day.\"\n")
+	s.hangUp("level=ERROR msg=\"the configuration is at fault and not taken over\" file=" + s.file + " line=" + fmt.Sprint(line+6) + " key=speech.templates.en.greting")
+	s.good("after a sentence at fault", http.StatusUnauthorized, http.StatusOK)
 	if err := os.Rename(s.file, s.file+".gone"); err != nil {
 		t.Fatal(err)
 	}

@@ -148,8 +148,13 @@ func (r *rig) identitiesRead() {
 // that does it, and would read nothing again: it is waited for first.
 func (r *rig) resync(mode string) {
 	r.t.Helper()
-	for r.mirror.Status().Running != nil {
-		<-time.After(time.Millisecond)
+	enough := time.After(10 * time.Second)
+	for waited := false; !waited && r.mirror.Status().Running != nil; {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-enough:
+			waited = true
+		}
 	}
 	id, err := r.mirror.Start(status.Request{Mode: mode, Trigger: "test"})
 	if err != nil {

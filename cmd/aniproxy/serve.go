@@ -83,9 +83,11 @@ type addresses struct{ public, admin string }
 
 // serve is the daemon from its beginning to its end.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, o serveOptions) error {
-	signals, stop := hangUps() // before anything is opened: it would end the process
-	defer stop()
-	o.reloads.signals = signals
+	if o.reloads.load != nil { // else it ends the process, as a terminal that is closed should
+		signals, stop := hangUps() // before anything is opened
+		defer stop()
+		o.reloads.signals = signals
+	}
 	logLibraries(log)
 	d, err := build(ctx, cfg, log, o)
 	if err != nil {

@@ -186,6 +186,9 @@ func (l *Log) begin(file *os.File) (ending, error) {
 	case info.Size() == 0: // it may have been made just now
 		err = l.syncFolder()
 	}
+	if err == nil && runtime.GOOS != "windows" { // whoever made it, such as logrotate
+		err = file.Chmod(0o600)
+	}
 	if err != nil {
 		return ending{}, err
 	}

@@ -174,6 +174,17 @@ func TestAFileThatWasMovedAwayIsFollowedByAnother(t *testing.T) {
 	}
 }
 
+func TestAFileThatOthersMayReadIsClosedToThem(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	record(t, open(t, path), "a")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file's mode is %v, %v", info.Mode(), err)
+	}
+}
+
 func TestWhatCannotBeRecordedIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.log")
 	l := open(t, path)

@@ -8,6 +8,7 @@ var metadata = []netip.Addr{
 	netip.AddrFrom16([16]byte{0xfd, 0x00, 0x0e, 0xc2, 14: 0x02, 15: 0x54}),
 	netip.AddrFrom16([16]byte{0xfd, 0x20, 0x00, 0xce, 14: 0x02, 15: 0x54}),
 	netip.AddrFrom4([4]byte{100, 100, 100, 200}),
+	netip.AddrFrom4([4]byte{168, 63, 129, 16}),
 }
 
 // Refused tells whether an address is one that no Zendesk and no gateway to it

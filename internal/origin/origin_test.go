@@ -69,7 +69,7 @@ func TestAddressesThatNoCredentialsGoTo(t *testing.T) {
 	for address, want := range map[string]bool{
 		"169.254.169.254": true, "169.254.0.0": true, "169.254.255.255": true, "fe80::1": true, "fe80::1%eth0": true, "febf::1": true,
 		"::ffff:169.254.169.254": true, "::169.254.169.254": true, "64:ff9b::a9fe:a9fe": true, "2002:a9fe:a9fe::": true,
-		"fd00:ec2::254": true, "fd20:ce::254": true, "100.100.100.200": true, "::ffff:100.100.100.200": true,
+		"fd00:ec2::254": true, "fd20:ce::254": true, "100.100.100.200": true, "168.63.129.16": true, "::ffff:100.100.100.200": true,
 		"0.0.0.0": true, "0.1.2.3": true, "::": true, "255.255.255.255": true, "240.0.0.1": true, "224.0.0.1": true, "239.1.2.3": true, "ff02::1": true,
 		"127.0.0.1": false, "::1": false, "10.0.0.1": false, "192.168.1.1": false, "169.253.0.1": false, "169.255.0.1": false, "100.64.0.1": false,
 		"104.16.51.111": false, "2606:4700::6810:336f": false, "fd00::1": false, "fec0::1": false, "64:ff9b::c000:201": false, "2002:c000:201::": false, "223.255.255.255": false,

@@ -90,7 +90,7 @@ func (v *Verifier) Verify(timestamp, signature string, body []byte) error {
 		return &SignatureError{Missing}
 	}
 	at, ok := moment(timestamp)
-	if _, err := base64.StdEncoding.Strict().DecodeString(signature); err != nil || len(signature) != signatureLength || !ok {
+	if !ok || !spelled(signature) {
 		return &SignatureError{Malformed}
 	}
 	given, signed := []byte(signature), false
@@ -112,6 +112,30 @@ func (v *Verifier) Verify(timestamp, signature string, body []byte) error {
 	default:
 		return nil
 	}
+}
+
+// Plausible tells whether the headers of a delivery have the form of what
+// Verify could accept: of what has not, the body need not be read. The error is
+// a [*SignatureError].
+func Plausible(timestamp, signature string) error {
+	_, ok := moment(timestamp)
+	switch {
+	case timestamp == "" || signature == "":
+		return &SignatureError{Missing}
+	case !ok || !spelled(signature):
+		return &SignatureError{Malformed}
+	default:
+		return nil
+	}
+}
+
+// spelled tells the form of a signature.
+func spelled(signature string) bool {
+	if len(signature) != signatureLength {
+		return false
+	}
+	_, err := base64.StdEncoding.Strict().DecodeString(signature)
+	return err == nil
 }
 
 func sign(secret []byte, timestamp string, body []byte) []byte {
