@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -90,6 +92,36 @@ func TestAdminsActionsAreOnRecordOrNotDone(t *testing.T) {
 
 // TestWithoutAnAuditLogThereIsNoDaemon: it could do nothing that an admin asks
 // for, and is better told so at its start.
+// TestAnAuditLogThatWasChangedIsToldOf: at the next start, which goes on.
+func TestAnAuditLogThatWasChangedIsToldOf(t *testing.T) {
+	r := setUp(t, rigOptions{})
+	path := beside(r.cfg.Store.Path, ".audit.log")
+	if code, text := r.post(r.admin+"/v1/admin/cache/purge", ""); code != http.StatusNoContent {
+		t.Fatalf("the purge answers %d: %s", code, text)
+	}
+	r.stop()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), `"purge"`, `"rinse"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var lines bytes.Buffer
+	d := &parts{log: slog.New(slog.NewTextHandler(&lines, nil))}
+	d.verifyAudit(path)
+	if !strings.Contains(lines.String(), "level=WARN") || !strings.Contains(lines.String(), "line 3") {
+		t.Errorf("the log says %s", &lines)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines.Reset()
+	if d.verifyAudit(path); lines.String() != "" {
+		t.Errorf("of a log that nobody has changed it is said %s", &lines)
+	}
+}
+
 func TestWithoutAnAuditLogThereIsNoDaemon(t *testing.T) {
 	r := setUp(t, rigOptions{})
 	r.stop()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -249,7 +250,21 @@ func (d *parts) buildAudit() (err error) {
 	if d.audit, err = audit.Open(beside(d.cfg.Store.Path, ".audit.log"), d.o.clock); err != nil {
 		return err
 	}
+	d.verifyAudit(beside(d.cfg.Store.Path, ".audit.log"))
 	return d.audit.Record(d.note("start", "version "+buildinfo.Version()))
+}
+
+// verifyAudit goes through the log as it was found, and warns of the first line
+// that does not fit: somebody should look, and the calls go on.
+func (d *parts) verifyAudit(path string) {
+	file, err := os.Open(path)
+	if err == nil {
+		defer file.Close()
+		_, err = audit.Verify(file)
+	}
+	if err != nil {
+		d.log.Warn("the audit log was changed by somebody, or cannot be read", slog.String("path", path), slog.Any("error", err))
+	}
 }
 
 // note is a record of what the daemon itself does.
