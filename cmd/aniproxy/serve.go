@@ -259,7 +259,7 @@ func (d *parts) buildAudit() (err error) {
 func (d *parts) verifyAudit(path string) {
 	file, err := os.Open(path)
 	if err == nil {
-		defer file.Close()
+		defer file.Close() //nolint:errcheck // nothing was written
 		_, err = audit.Verify(file)
 	}
 	if err != nil {
