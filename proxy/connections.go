@@ -3,11 +3,13 @@ package proxy
 import (
 	"container/list"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -45,10 +47,10 @@ func connectionLimit(files uint64, listeners int) int {
 }
 
 // gate counts a listener's connections and refuses what is too much. Where all
-// places are taken, the connection that has been idle for longest makes room:
-// its client opens another when it needs one. Where none is idle the new one is
-// closed at once, unread, so that who holds connections on purpose cannot have
-// the requests of others cut off.
+// places are taken, one that has sent nothing yet, or been idle for longest,
+// makes room: its client opens another when it needs one. Where there is none
+// the new one is closed at once, unread, so that who holds connections on
+// purpose cannot have the requests of others cut off.
 type gate struct {
 	limit, perPeer int
 	// trusted are peers behind which others stand: theirs is no limit of one.
@@ -57,7 +59,16 @@ type gate struct {
 	mu    sync.Mutex
 	open  int
 	peers map[netip.Addr]int
-	idle  *list.List // of *gatedConn, that idle for longest in front
+	// silent have sent nothing yet, or are in their handshake; idle have been
+	// answered. Both are of *gatedConn, whichever has been there for longest in
+	// front.
+	silent, idle *list.List
+
+	clock  func() time.Time
+	log    *slog.Logger
+	name   string
+	warned time.Time
+	untold uint64 // refusals since the log was last told
 
 	refusedFull, refusedPeer, gaveWay atomic.Uint64
 }
@@ -65,7 +76,8 @@ type gate struct {
 func newGate(limit int, trusted []netip.Prefix) *gate {
 	return &gate{
 		limit: limit, perPeer: min(maxFromPeer, max(1, limit/8)), trusted: trusted,
-		peers: map[netip.Addr]int{}, idle: list.New(),
+		peers: map[netip.Addr]int{}, silent: list.New(), idle: list.New(),
+		clock: time.Now, log: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -94,7 +106,8 @@ type gatedConn struct {
 	net.Conn
 	gate  *gate
 	peer  netip.Addr
-	place *list.Element // among the idle; nil while it is not
+	among *list.List    // the silent or the idle; nil while it is neither
+	place *list.Element // there
 	left  bool
 }
 
@@ -118,16 +131,14 @@ func (g *gate) admit(conn net.Conn) *gatedConn {
 	c := &gatedConn{Conn: conn, gate: g, peer: peerKey(conn.RemoteAddr())}
 	g.mu.Lock()
 	if g.peers[c.peer] >= g.perPeer && !c.peer.IsLoopback() && !within(g.trusted, peerAddr(conn.RemoteAddr())) {
-		g.mu.Unlock()
-		g.refusedPeer.Add(1)
+		g.refuse(&g.refusedPeer, "too many of one peer")
 		return nil
 	}
 	var gone *gatedConn
 	if g.open >= g.limit {
-		oldest := g.idle.Front()
+		oldest := g.dispensable()
 		if oldest == nil {
-			g.mu.Unlock()
-			g.refusedFull.Add(1)
+			g.refuse(&g.refusedFull, "all places are taken")
 			return nil
 		}
 		gone = oldest.Value.(*gatedConn) //nolint:errcheck // nothing else is in the list
@@ -135,12 +146,54 @@ func (g *gate) admit(conn net.Conn) *gatedConn {
 	}
 	g.open++
 	g.peers[c.peer]++
+	c.mayGo(g.silent)
 	g.mu.Unlock()
 	if gone != nil {
 		g.gaveWay.Add(1)
-		gone.Conn.Close() //nolint:errcheck // it was idle: nobody waits for what it holds
+		gone.Conn.Close() //nolint:errcheck // nobody waits for what it holds
 	}
 	return c
+}
+
+// dispensable is the connection that makes room: of the silent and the idle,
+// the one that has been so for longest among those of whom there are more. A
+// flood of connections that send nothing pushes out its own, and so does one of
+// connections that were used once. The caller holds mu.
+func (g *gate) dispensable() *list.Element {
+	if g.silent.Len() > g.idle.Len() {
+		return g.silent.Front()
+	}
+	return g.idle.Front()
+}
+
+// refuse counts a connection that is not let in, and tells of it once a minute.
+// The caller holds mu, which it gives back.
+func (g *gate) refuse(counter *atomic.Uint64, why string) {
+	counter.Add(1)
+	g.untold++
+	now, untold := g.clock(), g.untold
+	tell := g.warned.IsZero() || now.Sub(g.warned) >= time.Minute
+	if tell {
+		g.warned, g.untold = now, 0
+	}
+	g.mu.Unlock()
+	if tell {
+		g.log.Warn("connections are refused", slog.String("listener", g.name), slog.String("reason", why), slog.Uint64("refused", untold))
+	}
+}
+
+// stay takes a connection out of those that may make room. The caller holds mu.
+func (c *gatedConn) stay() {
+	if c.place != nil {
+		c.among.Remove(c.place)
+		c.among, c.place = nil, nil
+	}
+}
+
+// mayGo puts it last among some of them. The caller holds mu.
+func (c *gatedConn) mayGo(among *list.List) {
+	c.stay()
+	c.among, c.place = among, among.PushBack(c)
 }
 
 func (g *gate) leave(c *gatedConn) {
@@ -155,18 +208,15 @@ func (g *gate) release(c *gatedConn) {
 		return
 	}
 	c.left = true
-	if c.place != nil {
-		g.idle.Remove(c.place)
-		c.place = nil
-	}
+	c.stay()
 	g.open--
 	if g.peers[c.peer]--; g.peers[c.peer] == 0 {
 		delete(g.peers, c.peer)
 	}
 }
 
-// state is an http.Server's ConnState: it says which connections are idle. Of
-// HTTP/2 they are those without a stream.
+// state is an http.Server's ConnState: it says which connections are idle, of
+// HTTP/2 those without a stream, and which have sent something.
 func (g *gate) state(conn net.Conn, s http.ConnState) {
 	if sealed, ok := conn.(*tls.Conn); ok {
 		conn = sealed.NetConn()
@@ -177,12 +227,12 @@ func (g *gate) state(conn net.Conn, s http.ConnState) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c.place != nil {
-		g.idle.Remove(c.place)
-		c.place = nil
-	}
-	if s == http.StateIdle && !c.left {
-		c.place = g.idle.PushBack(c)
+	switch {
+	case c.left:
+	case s == http.StateIdle:
+		c.mayGo(g.idle)
+	case s != http.StateNew: // that one is where admit has put it
+		c.stay()
 	}
 }
 

@@ -55,6 +55,9 @@ type Bind struct {
 	Certificates Certificates
 	// TrustedProxies may hold any number of the connections there may be.
 	TrustedProxies []netip.Prefix
+	// Clock says how often the log is told of refused connections; nil is
+	// time.Now.
+	Clock func() time.Time
 }
 
 // Listeners are the daemon's open sockets and their servers, and a
@@ -95,6 +98,10 @@ func Listen(ctx context.Context, logger *slog.Logger, binds ...Bind) (*Listeners
 // add puts a server with all its limits before a socket.
 func (l *Listeners) add(logger *slog.Logger, b *Bind, socket net.Listener, limit int) {
 	gate := newGate(limit, b.TrustedProxies)
+	gate.log, gate.name = logger, b.Name
+	if b.Clock != nil {
+		gate.clock = b.Clock
+	}
 	server := &http.Server{
 		Handler:           b.Handler,
 		ReadHeaderTimeout: readHeaderTimeout,

@@ -49,9 +49,11 @@ const (
 	// maxAddresses bounds the addresses that are remembered, at some 300 bytes
 	// each.
 	maxAddresses = 4096
-	// warnAgain is how often the log may name one address, maxWarned how many
-	// lines there are in such a time at all.
+	// warnAgain is how often the log may name one address that begins anew,
+	// warnStill how often one that goes on, maxWarned how many lines there are
+	// in the first of these at all.
 	warnAgain = time.Minute
+	warnStill = 10 * time.Minute
 	maxWarned = 10
 	// maxNames is when counts of names that are no client's any more are swept.
 	maxNames = 1024
@@ -81,6 +83,7 @@ type source struct {
 	waiting  int
 	slow     bool // its last failure had to wait
 	warned   time.Time
+	since    int // failures since then
 }
 
 // warned are the log's lines of a minute.
@@ -175,7 +178,8 @@ func (l *logins) count(ctx context.Context, f failure) (wait time.Duration, from
 	if !f.signature {
 		wait = max(wait, l.name(f.client).add(now))
 	}
-	begins := wait > 0 && !from.slow
+	from.since++
+	begins := wait > 0 && (!from.slow || now.Sub(from.warned) >= warnStill)
 	if from.slow = wait > 0; wait == 0 {
 		return 0, from, true
 	}
@@ -238,7 +242,7 @@ func (l *logins) name(client string) *failures {
 	return t
 }
 
-// warn tells of an address that begins to be slowed. The name is one of the
+// warn tells of an address that begins to be slowed, or goes on for long. The name is one of the
 // configuration or left out: what somebody typed may be a secret.
 func (l *logins) warn(ctx context.Context, now time.Time, from *source, client string, wait time.Duration) {
 	if !from.warned.IsZero() && now.Sub(from.warned) < warnAgain {
@@ -252,7 +256,8 @@ func (l *logins) warn(ctx context.Context, now time.Time, from *source, client s
 		l.warned.untold++
 		return
 	}
-	attrs := []slog.Attr{slog.String("address", spelled(from.network)), slog.Duration("wait", wait)}
+	attrs := []slog.Attr{slog.String("address", spelled(from.network)), slog.Duration("wait", wait), slog.Int("failures", from.since)}
+	from.since = 0
 	if client != "" {
 		attrs = append(attrs, slog.String("client", client))
 	}

@@ -204,15 +204,20 @@ func TestTheLogOfFailures(t *testing.T) {
 	}
 	many(failure{from: addr("192.0.2.1"), signature: true})
 	many(failure{from: addr("2001:db8::5"), client: "webex"})
-	if diff := cmp.Diff([]string{"WARN address=192.0.2.1 wait=100ms", "WARN address=2001:db8::/64 wait=100ms client=webex"}, said()); diff != "" {
+	if diff := cmp.Diff([]string{"WARN address=192.0.2.1 wait=100ms failures=6", "WARN address=2001:db8::/64 wait=100ms failures=6 client=webex"}, said()); diff != "" {
 		t.Errorf("when it begins (-want +got):\n%s", diff)
 	}
-	for range 100 { // while it goes on there is nothing new to tell
+	for range 119 { // while it goes on there is nothing new to tell
 		tick(5 * time.Second)
 		l.once(failure{from: addr("192.0.2.1"), signature: true})
 	}
 	if got := said(); got != nil {
 		t.Errorf("while it goes on: %q", got)
+	}
+	tick(5 * time.Second)
+	l.once(failure{from: addr("192.0.2.1"), signature: true})
+	if diff := cmp.Diff([]string{"WARN address=192.0.2.1 wait=3s failures=124"}, said()); diff != "" {
+		t.Errorf("after ten minutes (-want +got):\n%s", diff)
 	}
 	short := failure{from: addr("192.0.2.3"), signature: true}
 	for range freeFailures + 1 {
@@ -228,7 +233,7 @@ func TestTheLogOfFailures(t *testing.T) {
 	}
 	tick(10 * time.Minute)
 	many(failure{from: addr("192.0.2.1"), signature: true})
-	if diff := cmp.Diff([]string{"WARN address=192.0.2.1 wait=100ms"}, said()); diff != "" {
+	if diff := cmp.Diff([]string{"WARN address=192.0.2.1 wait=100ms failures=6"}, said()); diff != "" {
 		t.Errorf("when it begins again (-want +got):\n%s", diff)
 	}
 	tick(10 * time.Minute)
@@ -240,7 +245,7 @@ func TestTheLogOfFailures(t *testing.T) {
 	}
 	tick(10 * time.Minute)
 	many(failure{signature: true})
-	if diff := cmp.Diff([]string{"WARN address=unknown wait=100ms untold=90"}, said()); diff != "" {
+	if diff := cmp.Diff([]string{"WARN address=unknown wait=100ms failures=6 untold=90"}, said()); diff != "" {
 		t.Errorf("after that (-want +got):\n%s", diff)
 	}
 }

@@ -185,14 +185,21 @@ var errNoAnswer = errors.New("no answer")
 // are cut off.
 func TestPlacesComeBackFromSlowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, end := open(t, door{handler: says("hello"), limit: 8})
+		h, end := open(t, door{limit: 8, handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			io.WriteString(w, "hello")
+		})})
 		defer end()
 		for i := range 8 {
 			conn := h.doors[0].dial(fmt.Sprintf("203.0.113.%d:1", i))
 			defer conn.Close()
-			go trickle(conn, strings.Repeat("GET / HTTP/1.1", 10))
+			go func() {
+				io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
+				trickle(conn, strings.Repeat("x", 1000))
+			}()
 			go answered(conn)
 		}
+		synctest.Wait()
 		try := func() error {
 			conn := h.doors[0].dial("198.51.100.7:1")
 			defer conn.Close()
@@ -206,7 +213,7 @@ func TestPlacesComeBackFromSlowClients(t *testing.T) {
 		if err := try(); !errors.Is(err, errNoAnswer) {
 			t.Errorf("with every place taken: %v", err)
 		}
-		<-time.After(readHeaderTimeout + time.Second)
+		<-time.After(readTimeout + time.Second)
 		if err := try(); err != nil {
 			t.Errorf("after they were cut off: %v", err)
 		}

@@ -21,7 +21,7 @@ import (
 // daemon is how a command reaches a running daemon.
 type daemon struct {
 	Server string `default:"http://127.0.0.1:8081" env:"ANIPROXY_SERVER" help:"The daemon's admin listener." placeholder:"URL"`
-	Key    string `env:"ANIPROXY_KEY" help:"A client's secret. Without any client configured, lookup and stats need none; resync needs one of scope admin, except in the demo." placeholder:"SECRET"`
+	Key    string `env:"ANIPROXY_KEY" help:"A client's secret. Without any client configured, lookup and stats need none; what changes or explains something needs one of scope admin, except in the demo." placeholder:"SECRET"`
 
 	warn io.Writer // where a person is told of a risk, once; nil afterwards
 }

@@ -227,6 +227,12 @@ func (r *reloader) look() {
 		before, known := r.seen[file]
 		now, err := os.Stat(file) // before it is read: what is written later makes another time
 		switch {
+		case err == nil && !now.Mode().IsRegular(): // reading a pipe would not end
+			if before == nil || before.Mode() != now.Mode() {
+				r.bad[file] = true
+				r.failed.Inc()
+				r.log.Warn("a file of keys is no regular file: what it held stays in force", slog.String("file", file))
+			}
 		case err == nil:
 			if !sameFile(before, now) {
 				changed[file] = true
@@ -256,19 +262,30 @@ func sameFile(before, now fs.FileInfo) bool {
 func (r *reloader) reread(changed map[string]bool) {
 	due := maps.Clone(changed)
 	for file := range r.bad {
-		if r.seen[file] != nil {
+		if seen := r.seen[file]; seen != nil && seen.Mode().IsRegular() {
 			due[file] = true
 		}
 	}
 	next, err := r.inForce.RereadKeys(func(file string) bool { return due[file] })
 	if err == nil {
-		maps.DeleteFunc(r.bad, func(file string, _ bool) bool { return due[file] })
+		for file := range due {
+			r.sound(file)
+		}
 	} else {
 		next = r.rereadEach(due, changed)
 	}
 	if !r.take(byFile, next) { // it is due still, and tried at each look
 		maps.Copy(r.bad, due)
 		clear(r.seen)
+	}
+}
+
+// sound takes note of a file that can be followed, and says so of one that could
+// not.
+func (r *reloader) sound(file string) {
+	if r.bad[file] {
+		delete(r.bad, file)
+		r.log.Info("a file of keys that was at fault can be followed again", slog.String("file", file))
 	}
 }
 
@@ -280,7 +297,7 @@ func (r *reloader) rereadEach(due, changed map[string]bool) *config.Config {
 		one, err := next.RereadKeys(func(f string) bool { return f == file })
 		if err == nil {
 			next = one
-			delete(r.bad, file)
+			r.sound(file)
 			continue
 		}
 		r.bad[file] = true
@@ -315,7 +332,7 @@ func (r *reloader) take(cause string, next *config.Config) (all bool) {
 	if change.nothing() {
 		r.inForce = &kept
 		if cause == bySignal {
-			r.log.Info("the configuration was read again: no key has changed")
+			r.log.Info("the configuration was read again: no client and no secret has changed")
 			r.count(all)
 		}
 		return all
@@ -334,8 +351,8 @@ func (r *reloader) take(cause string, next *config.Config) (all bool) {
 	}
 	r.inForce = &kept
 	r.count(all)
-	r.log.Info("keys are replaced", slog.String("cause", cause), slog.Any("added", change.Added), slog.Any("removed", change.Removed),
-		slog.Any("changed", change.Changed), slog.Bool("webhooks", change.Webhooks), slog.Bool("all", all))
+	r.log.Info("clients and secrets are as the configuration has them now", slog.String("cause", cause), slog.Any("added", change.Added), slog.Any("removed", change.Removed),
+		slog.Any("changed", change.Changed), slog.Bool("webhooks", change.Webhooks), slog.Bool("complete", all))
 	return all
 }
 

@@ -135,7 +135,7 @@ func TestKeysAreRotatedByASignal(t *testing.T) {
 	s.good("at first", http.StatusOK, http.StatusUnauthorized)
 
 	s.configure(steady() + flow(digestText(keyA), digestText(keyB)))
-	s.hangUp("keys are replaced")
+	s.hangUp("clients and secrets are as the configuration has them now")
 	s.good("while they overlap", http.StatusOK, http.StatusOK)
 	stopB := r.always(t.Context(), s.public, keyB)
 	if asked, failed := stopA(); asked == 0 || failed != 0 {
@@ -143,7 +143,7 @@ func TestKeysAreRotatedByASignal(t *testing.T) {
 	}
 
 	s.configure(steady() + flow(digestText(keyB)))
-	s.hangUp("keys are replaced")
+	s.hangUp("clients and secrets are as the configuration has them now")
 	s.good("after the rotation", http.StatusUnauthorized, http.StatusOK)
 
 	// What is at fault changes nothing, and is named with its place.

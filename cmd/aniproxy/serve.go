@@ -306,10 +306,10 @@ func (d *parts) listen(ctx context.Context, registry *prometheus.Registry, serve
 		return err
 	}
 	binds := []proxy.Bind{{
-		Name: "public", Addr: s.Listen, Handler: server.Public(), Certificates: certificates, TrustedProxies: s.TrustedProxies,
+		Name: "public", Addr: s.Listen, Handler: server.Public(), Certificates: certificates, TrustedProxies: s.TrustedProxies, Clock: d.o.clock,
 	}}
 	if s.AdminListen != config.Same {
-		admin := proxy.Bind{Name: "admin", Addr: s.AdminListen, Handler: server.Admin(), TrustedProxies: s.TrustedProxies}
+		admin := proxy.Bind{Name: "admin", Addr: s.AdminListen, Handler: server.Admin(), TrustedProxies: s.TrustedProxies, Clock: d.o.clock}
 		if !loopback(s.AdminListen) {
 			admin.Certificates = certificates
 		}
