@@ -48,6 +48,7 @@ func (s *Server) act(c *call, target string, do func(*acted) error) error {
 	r := s.auditRecord(c, audit.Intent)
 	r.Target = target
 	if err := s.o.Audit.Record(r); err != nil {
+		s.metrics.unrecorded.Add(1)
 		return &unrecordedError{err}
 	}
 	a := acted{code: http.StatusOK}
@@ -90,6 +91,7 @@ func (s *Server) auditRecord(c *call, event audit.Event) audit.Record {
 // mustRecord records what has happened already.
 func (s *Server) mustRecord(c *call, r audit.Record) {
 	if err := s.o.Audit.Record(r); err != nil {
+		s.metrics.unrecorded.Add(1)
 		s.log.LogAttrs(c.Request().Context(), slog.LevelError, "not recorded in the audit log",
 			slog.String("event", string(r.Event)), slog.String("action", r.Action), slog.String("client", r.Client),
 			slog.String("request_id", c.id), slog.Any("error", err))

@@ -201,6 +201,16 @@ func TestRecordsSayWhatWasDoneInIDs(t *testing.T) {
 	}
 }
 
+func TestRecordsThatAreNotTakenAreCounted(t *testing.T) {
+	w := newWorld(t, withClients)
+	w.book.fail(errors.New("disk full"))
+	w.remove(t, "/v1/admin/users/5", "admin").detail(t, http.StatusServiceUnavailable)
+	w.remove(t, "/v1/admin/users/5", "lookup").detail(t, http.StatusForbidden)
+	if got := string(w.get(t, "/metrics", "stats").body); !strings.Contains(got, "\naniproxy_audit_failures_total 2\n") {
+		t.Errorf("the metrics have no two failures: %s", got)
+	}
+}
+
 func TestAnActionThatFailsIsRecordedAsThat(t *testing.T) {
 	w := newWorld(t, withClients)
 	failed := func(code int, detail string) {

@@ -20,6 +20,7 @@ import (
 type metrics struct {
 	outcomes   [len(outcomes)]atomic.Uint64
 	deliveries deliveryCounters
+	unrecorded atomic.Uint64 // records that the audit log did not take
 	recent     recent
 	latency    prometheus.Histogram
 	routes     map[string]*codeCounters // by template; filled before the first request
@@ -97,7 +98,7 @@ type collector struct {
 	build   buildinfo.Build
 	all     []*prometheus.Desc
 
-	lookups, requests, clientNumbers, clientNotFound, clientAlarm, clientRefused, failedLogins, slowedLogins, hits, misses, ratio, entries, bytes, evictions, dropped, walks,
+	lookups, requests, clientNumbers, clientNotFound, clientAlarm, clientRefused, failedLogins, slowedLogins, unrecorded, hits, misses, ratio, entries, bytes, evictions, dropped, walks,
 	users, numbers, tickets, shared, unreadable, identities, file,
 	running, success, failed, next, age,
 	refreshes, refreshFailures,
@@ -122,6 +123,7 @@ func newCollector(s *Server, m *metrics) *collector {
 		clientAlarm:    desc("client_miss_alarm", "1 while a client finds nobody far more often than is ordinary for it.", "client"),
 		clientRefused:  desc("client_refused_total", "What a client's limits refused: requests by rate and distinct, questions to Zendesk by live.", "client", "limit"),
 		failedLogins:   desc("failed_logins_total", "Keys and signatures of webhooks that were wrong; requests without any are not counted."),
+		unrecorded:     desc("audit_failures_total", "Records that the audit log did not take: actions that were not done, or are not on record."),
 		slowedLogins:   desc("logins_slowed_total", "Those of them that had to wait for their answer, or were turned away where too many waited."),
 
 		hits:       desc("cache_hits_total", "Lookups that a tier answered, by tier; negative is a remembered absence.", "tier"),
@@ -225,6 +227,7 @@ func (c *collector) collectOurs(gauge gaugeFunc, counter counterFunc) {
 		}
 	}
 	counter(c.failedLogins, c.server.logins.failed.Load())
+	counter(c.unrecorded, c.metrics.unrecorded.Load())
 	counter(c.slowedLogins, c.server.logins.slowed.Load())
 	gauge(c.built, 1, c.build.Version, c.build.Go)
 	for _, client := range c.server.clients.Load().everyone() {

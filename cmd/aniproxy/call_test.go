@@ -210,11 +210,12 @@ func TestZendeskGoesDownAndComesBack(t *testing.T) {
 func someone(t *testing.T, r *rig) (string, zendesktest.TruthUser) {
 	t.Helper()
 	for number, people := range holders(t, r.sim) {
-		if len(people) == 1 && len(unresolved(r.sim, people[0].ID)) > 0 {
+		profile, _ := r.numbers.Key(people[0].Phone)
+		if len(people) == 1 && profile == number && len(unresolved(r.sim, people[0].ID)) > 0 {
 			return number, people[0]
 		}
 	}
-	t.Fatal("nobody has a number of their own and an unresolved ticket")
+	t.Fatal("nobody has a number of their own in their profile and an unresolved ticket")
 	return "", zendesktest.TruthUser{}
 }
 

@@ -146,7 +146,7 @@ func killOnce(t *testing.T, rng *rand.Rand, killer *killAt, account, path string
 			t.Error(err)
 		}
 	})
-	killer.set(1+rng.IntN(14), rng.IntN(3) == 0, kill)
+	killer.set(1+rng.IntN(9), rng.IntN(3) == 0, kill)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestAFileOfKeysThatIsAtFaultChangesNothing(t *testing.T) {
 	k.look()
 	path := filepath.Join(filepath.Dir(k.file), "flow")
 	for _, fault := range []struct {
-		name, content string // "" takes the file away
+		name, content string // "" takes the file away, "/" puts a folder there
 		says          string
 	}{
 		{"empty", "\n", "this one is empty"},
@@ -78,13 +78,21 @@ func TestAFileOfKeysThatIsAtFaultChangesNothing(t *testing.T) {
 		{"the secret instead of its digest", keyB, "line 1 of the file must be a SHA-256"},
 		{"another client's", digestText(keySteady), "must differ from every other"},
 		{"gone", "", "cannot be looked at"},
+		{"a folder", "/", "no regular file"},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			since := len(k.log.String())
-			if fault.content != "" {
+			switch fault.content {
+			case "":
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			case "/":
+				if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+					t.Fatal(err)
+				}
+			default:
 				k.write(t, "flow", fault.content)
-			} else if err := os.Remove(path); err != nil {
-				t.Fatal(err)
 			}
 			k.look()
 			k.look()
@@ -100,9 +108,17 @@ func TestAFileOfKeysThatIsAtFaultChangesNothing(t *testing.T) {
 				t.Errorf("a webhook's new secret beside it: %d", code)
 			}
 			k.pass(5 * time.Minute) // failures are forgiven
+			if fault.content == "/" {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
 			k.write(t, "flow", digestText(keyA))
 			k.look()
 			k.healthy("mended after "+fault.name, 1)
+			if n := k.said(since, "can be followed again"); n != 1 {
+				t.Errorf("that it is sound again is said %d times: %s", n, k.log.String()[since:])
+			}
 		})
 	}
 	k.write(t, "flow", digestText(keyB))
