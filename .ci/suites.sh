@@ -24,10 +24,10 @@ format   10  gofmt changes nothing
 modules  20  go.mod and go.sum are tidy and the modules are what they were
 vet      60  go vet
 lint     90  golangci-lint: .golangci.yml
-fuzz    160  every fuzz target for a second
+fuzz    130  every fuzz target for a second
 clients  70  public clients of Zendesk, unmodified, against the daemon
 model    60  10,000 random edits at Zendesk, and what the mirror makes of them
-test    430  go test with the race detector
+test    460  go test with the race detector
 '
 readonly SETUP_LIMIT=600
 readonly GOLANGCI_LINT=v2.15.0
