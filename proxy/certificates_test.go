@@ -289,7 +289,7 @@ func TestHandshakesAtOnceWhileACertificateChanges(t *testing.T) {
 	put(t, cert, pairs[0].cert)
 	put(t, key, pairs[0].key)
 	clock := &handClock{}
-	k, err := NewKeyPair(cert, key, clock.now, slog.New(slog.DiscardHandler))
+	k, err := NewKeyPair(cert, key, clock.now, written.Logger(t.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,13 +319,13 @@ func TestHandshakesAtOnceWhileACertificateChanges(t *testing.T) {
 }
 
 func TestACertificateThatCannotBeUsedStopsTheStart(t *testing.T) {
-	if _, err := NewKeyPair("missing.pem", "missing.key", time.Now, slog.New(slog.DiscardHandler)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := NewKeyPair("missing.pem", "missing.key", time.Now, written.Logger(t.Name())); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "cert.pem"), makePair(t, 1, start).cert)
 	put(t, filepath.Join(dir, "key.pem"), makePair(t, 2, start).key)
-	if _, err := NewKeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), time.Now, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := NewKeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), time.Now, written.Logger(t.Name())); err == nil {
 		t.Error("a certificate was taken with another's key")
 	}
 }

@@ -85,7 +85,7 @@ func open(t *testing.T, doors ...door) (*house, func()) {
 		}
 		m := newMemory(fmt.Sprintf("door-%d", i))
 		h.doors = append(h.doors, m)
-		h.add(slog.New(slog.DiscardHandler), &Bind{Name: m.name, Handler: d.handler, Certificates: d.certificates, TrustedProxies: d.trusted}, m, d.limit)
+		h.add(written.Logger(t.Name()+", "+m.name), &Bind{Name: m.name, Handler: d.handler, Certificates: d.certificates, TrustedProxies: d.trusted}, m, d.limit)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- h.Serve() }()

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -28,7 +27,7 @@ func pairFor(t *testing.T) *KeyPair {
 	pair := makePair(t, 1, start.Add(time.Hour))
 	put(t, cert, pair.cert)
 	put(t, key, pair.key)
-	k, err := NewKeyPair(cert, key, (&handClock{}).now, slog.New(slog.DiscardHandler))
+	k, err := NewKeyPair(cert, key, (&handClock{}).now, written.Logger(t.Name()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"testing"
@@ -18,7 +17,7 @@ type running struct {
 
 func serve(t *testing.T, binds ...Bind) *running {
 	t.Helper()
-	l, err := Listen(t.Context(), slog.New(slog.DiscardHandler), binds...)
+	l, err := Listen(t.Context(), written.Logger(t.Name()), binds...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +126,7 @@ func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
 }
 
 func TestShutdownBeforeServe(t *testing.T) {
-	l, err := Listen(t.Context(), slog.New(slog.DiscardHandler), Bind{Addr: "127.0.0.1:0", Handler: says("")})
+	l, err := Listen(t.Context(), written.Logger(t.Name()), Bind{Addr: "127.0.0.1:0", Handler: says("")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +160,7 @@ func TestListenOpensAllOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	free.Close()
-	if _, err := Listen(t.Context(), slog.New(slog.DiscardHandler), Bind{Addr: free.Addr().String()}, Bind{Addr: taken.Addr().String()}); err == nil {
+	if _, err := Listen(t.Context(), written.Logger(t.Name()), Bind{Addr: free.Addr().String()}, Bind{Addr: taken.Addr().String()}); err == nil {
 		t.Fatal("an address was opened twice")
 	}
 	again, err := new(net.ListenConfig).Listen(t.Context(), "tcp", free.Addr().String())
@@ -172,7 +171,7 @@ func TestListenOpensAllOrNone(t *testing.T) {
 }
 
 func TestEveryServerHasItsLimits(t *testing.T) {
-	l, err := Listen(t.Context(), slog.New(slog.DiscardHandler), Bind{Addr: "127.0.0.1:0", Handler: says("")})
+	l, err := Listen(t.Context(), written.Logger(t.Name()), Bind{Addr: "127.0.0.1:0", Handler: says("")})
 	if err != nil {
 		t.Fatal(err)
 	}
