@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"aniproxy/internal/privacytest"
 )
 
 // handClock is a clock that a test moves.
@@ -32,28 +34,11 @@ func (c *handClock) now() time.Time          { return start.Add(time.Duration(c.
 func (c *handClock) advance(d time.Duration) { c.passed.Add(int64(d)) }
 
 // lines is a log that may be read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
+type lines struct{ *privacytest.Sink }
 
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
+func newLines(t *testing.T) *lines { return &lines{written.Sink(t.Name())} }
 
-func (l *lines) count(word string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), word)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+func (l *lines) count(word string) int { return strings.Count(l.String(), word) }
 
 // pemPair is a certificate of its own signing, told apart by its number.
 type pemPair struct {
@@ -101,7 +86,7 @@ type sealed struct {
 
 func serveSealed(t *testing.T, cert, key string) *sealed {
 	t.Helper()
-	s := &sealed{t: t, clock: &handClock{}, log: &lines{}, cert: cert, key: key}
+	s := &sealed{t: t, clock: &handClock{}, log: newLines(t), cert: cert, key: key}
 	var err error
 	if s.pair, err = NewKeyPair(cert, key, s.clock.now, slog.New(slog.NewTextHandler(s.log, nil))); err != nil {
 		t.Fatal(err)
@@ -434,17 +419,17 @@ func gathered(t *testing.T, l *Listeners, name string) float64 {
 // Whoever scans ports can make the server say something: it must not fill the
 // log, nor carry what he sent into it.
 func TestHandshakesThatFailAreNoWarnings(t *testing.T) {
-	var log lines
-	e := &errorLines{log: slog.New(slog.NewTextHandler(&log, nil))}
+	log := newLines(t)
+	e := &errorLines{log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, line := range []string{"http: TLS handshake error from 192.0.2.1:5: EOF\n", "http2: server: error reading preface from client 192.0.2.1:5\n"} {
 		if n, err := e.Write([]byte(line)); n != len(line) || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
 	if log.String() != "" {
-		t.Errorf("said:\n%s", &log)
+		t.Errorf("said:\n%s", log)
 	}
 	if _, err := e.Write([]byte("http: Accept error: too many open files; retrying in 5ms\n")); err != nil || log.count("level=WARN") != 1 {
-		t.Errorf("%v:\n%s", err, &log)
+		t.Errorf("%v:\n%s", err, log)
 	}
 }

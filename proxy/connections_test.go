@@ -358,7 +358,7 @@ func TestAFloodThatSaysNothingPushesOutItsOwn(t *testing.T) {
 }
 
 func TestRefusedConnectionsAreToldOfOnceAMinute(t *testing.T) {
-	clock, text := &handClock{}, &lines{}
+	clock, text := &handClock{}, newLines(t)
 	g := newGate(8, nil)
 	g.name, g.clock, g.log = "public", clock.now, slog.New(slog.NewTextHandler(text, nil))
 	come := func(times int) {

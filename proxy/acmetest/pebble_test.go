@@ -1,7 +1,6 @@
 package acmetest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +25,7 @@ import (
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
 
+	"aniproxy/internal/privacytest"
 	"aniproxy/proxy"
 )
 
@@ -120,28 +119,10 @@ func resolver(t *testing.T) string {
 	return socket.Addr().String()
 }
 
-// text is a log that may be read while it is written.
-type text struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *text) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.Write(p)
-}
-
-func (l *text) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.all.String()
-}
-
 // daemon is a listener that fetches its certificate.
 type daemon struct {
 	*proxy.Listeners
-	log   text
+	log   *privacytest.Sink
 	acme  *proxy.ACME
 	ended chan error
 }
@@ -151,8 +132,8 @@ var began = time.Now()
 
 func start(t *testing.T, addr string, o proxy.ACMEOptions) *daemon {
 	t.Helper()
-	d := &daemon{ended: make(chan error, 1)}
-	o.Domains, o.Logger, o.Clock = []string{domain}, slog.New(slog.NewTextHandler(&d.log, nil)), func() time.Time { return began }
+	d := &daemon{log: privacytest.New().Sink(t.Name()), ended: make(chan error, 1)}
+	o.Domains, o.Logger, o.Clock = []string{domain}, slog.New(slog.NewTextHandler(d.log, nil)), func() time.Time { return began }
 	var err error
 	if d.acme, err = proxy.NewACME(o); err != nil {
 		t.Fatal(err)
@@ -232,13 +213,13 @@ func TestACertificateIsFetchedAtTheStart(t *testing.T) {
 	}
 	for tries := 0; d.acme.NotAfter().IsZero(); tries++ { // nobody has asked for it yet
 		if tries == 6000 { // a minute, on a machine that has nothing else to do
-			t.Fatalf("no certificate was fetched:\n%s", &d.log)
+			t.Fatalf("no certificate was fetched:\n%s", d.log)
 		}
 		<-time.After(10 * time.Millisecond) // looks again
 	}
 	body, shown, err := d.get(t, 0, domain, p.roots)
 	if body != "hello" || err != nil {
-		t.Fatalf("%q, %v\n%s", body, err, &d.log)
+		t.Fatalf("%q, %v\n%s", body, err, d.log)
 	}
 	if err := shown.VerifyHostname(domain); err != nil {
 		t.Error(err)
@@ -256,7 +237,7 @@ func TestACertificateIsFetchedAtTheStart(t *testing.T) {
 	}
 	foreign("with a certificate")
 	if !strings.Contains(d.log.String(), "certificate in use") || strings.Contains(d.log.String(), "evil") {
-		t.Errorf("the log:\n%s", &d.log)
+		t.Errorf("the log:\n%s", d.log)
 	}
 	checkModes(t, dir)
 	d.stop(t)
@@ -264,7 +245,7 @@ func TestACertificateIsFetchedAtTheStart(t *testing.T) {
 	// A restart asks for nothing.
 	d = start(t, addr, options)
 	if body, again, err = d.get(t, 0, domain, p.roots); body != "hello" || err != nil || !again.Equal(shown) {
-		t.Errorf("after a restart: %q, %v\n%s", body, err, &d.log)
+		t.Errorf("after a restart: %q, %v\n%s", body, err, d.log)
 	}
 	if got := p.requests.Load(); got != asked {
 		t.Errorf("the restart asked the authority %d times", got-asked)
@@ -339,7 +320,7 @@ func TestWithoutTheAuthorityTheDaemonRuns(t *testing.T) {
 				}
 			}
 			if n := strings.Count(d.log.String(), "no certificate could be had"); n != 1 {
-				t.Errorf("said %d times:\n%s", n, &d.log)
+				t.Errorf("said %d times:\n%s", n, d.log)
 			}
 			d.stop(t)
 		})
